@@ -1,0 +1,69 @@
+"""The database: one engine, read sessions, and the only place that commits.
+
+Services receive a session and never commit it. ``write_transaction()`` commits when its block ends
+and rolls back when it raises, so a failed mutation leaves nothing behind. Wake-ups are sent with
+``notify`` inside the transaction: Postgres delivers them at commit, or never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+WAKE_CHANNEL = "paas_wake"
+
+
+class ReadSession(AsyncSession):
+    """For SELECTs. Nothing done in it is kept."""
+
+
+class WriteSession(AsyncSession):
+    """One transaction; committed by ``Database.write_transaction`` and nobody else."""
+
+    async def wake(self, kind: str, key: str) -> None:
+        """At commit, wake whoever reconciles ``kind`` for ``key`` (e.g. ``"instance"``, its id)."""
+        await self.execute(
+            text("SELECT pg_notify(:channel, :payload)"),
+            {"channel": WAKE_CHANNEL, "payload": f"{kind}:{key}"},
+        )
+
+
+def asyncpg_url(url: str) -> str:
+    """``postgresql://…`` as SQLAlchemy wants it for asyncpg."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError("not a postgresql:// URL")
+    return f"postgresql+asyncpg://{rest}"
+
+
+class Database:
+    """Owns the pool. One per process."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self.engine: AsyncEngine = create_async_engine(
+            asyncpg_url(url), pool_size=pool_size, max_overflow=10, pool_pre_ping=True
+        )
+        self._read = async_sessionmaker(self.engine, class_=ReadSession, expire_on_commit=False)
+        self._write = async_sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def read_session(self) -> AsyncIterator[ReadSession]:
+        async with self._read() as session:
+            yield session
+
+    @asynccontextmanager
+    async def write_transaction(self) -> AsyncIterator[WriteSession]:
+        async with self._write() as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()

@@ -1,0 +1,50 @@
+"""Tables and their status enums. One module a noun; importing this package registers them all."""
+
+from app.models.access import ApiToken, Membership, Role, User
+from app.models.base import Base
+from app.models.build import Build, BuildKind, BuildLogLine, BuildStatus
+from app.models.deployment import (
+    TERMINAL_STATUSES,
+    Deployment,
+    DeploymentPhase,
+    DeploymentStatus,
+    DeploymentStep,
+    DeploymentTrigger,
+    FailureCode,
+    Release,
+    StepStatus,
+)
+from app.models.project import App, Environment, EnvVar, Instance, Organization, Project
+from app.models.push import Push, PushStatus
+from app.models.reconcile import Lease, ReconcilerStatus
+
+__all__ = [
+    "TERMINAL_STATUSES",
+    "ApiToken",
+    "App",
+    "Base",
+    "Build",
+    "BuildKind",
+    "BuildLogLine",
+    "BuildStatus",
+    "Deployment",
+    "DeploymentPhase",
+    "DeploymentStatus",
+    "DeploymentStep",
+    "DeploymentTrigger",
+    "EnvVar",
+    "Environment",
+    "FailureCode",
+    "Instance",
+    "Lease",
+    "Membership",
+    "Organization",
+    "Project",
+    "Push",
+    "PushStatus",
+    "ReconcilerStatus",
+    "Release",
+    "Role",
+    "StepStatus",
+    "User",
+]
