@@ -12,7 +12,10 @@ from app.models import Base
 
 
 def _differences(connection: Connection) -> list[object]:
-    return compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    differences: list[object] = compare_metadata(
+        MigrationContext.configure(connection), Base.metadata
+    )
+    return differences
 
 
 async def test_the_migrated_schema_is_what_the_models_say(database: Database) -> None:
