@@ -23,6 +23,9 @@ from app.errors import InvalidInput, PreconditionFailed
 from app.settings import Settings
 
 _NONCE_BYTES = 12  # NIST SP 800-38D's size for random nonces
+_TAG_BYTES = 16
+SEALED_OVERHEAD = _NONCE_BYTES + _TAG_BYTES
+"""How many bytes longer a ciphertext is than what was sealed."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -42,6 +43,12 @@ def asyncpg_url(url: str) -> str:
     if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
         raise ValueError("not a postgresql:// URL")
     return f"postgresql+asyncpg://{rest}"
+
+
+def violated_constraint(error: IntegrityError) -> str:
+    """The name of the constraint that refused a row; empty when the database did not say."""
+    cause = error.orig.__cause__ if error.orig is not None else None
+    return str(getattr(cause, "constraint_name", None) or "")
 
 
 class Database:

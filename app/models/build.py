@@ -43,6 +43,7 @@ class Build(Base):
     attempt: Mapped[int] = mapped_column(default=1)
     build_env: Mapped[bytes | None]
     """Encrypted JSON of the build-time variables, cleared when the build ends."""
+    build_env_key_id: Mapped[str | None] = mapped_column(String(16))
     status: Mapped[BuildStatus] = mapped_column(enum_column(BuildStatus), index=True)
     kind: Mapped[BuildKind | None] = mapped_column(enum_column(BuildKind))
     artifact: Mapped[str | None] = mapped_column(Text)

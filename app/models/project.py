@@ -37,6 +37,8 @@ class Project(Base):
     display_name: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[CreatedAt]
     deleted_at: Mapped[Timestamp | None]
+    purge_requested_at: Mapped[Timestamp | None]
+    """Set on a deleted project: it and its repositories are being removed for good."""
 
 
 class Environment(Base):

@@ -134,6 +134,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("purge_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"],
             ["organization.id"],
@@ -207,6 +208,7 @@ def upgrade() -> None:
         sa.Column("inputs_digest", sa.String(length=64), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("build_env", sa.LargeBinary(), nullable=True),
+        sa.Column("build_env_key_id", sa.String(length=16), nullable=True),
         sa.Column(
             "status",
             sa.Enum(

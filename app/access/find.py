@@ -1,0 +1,236 @@
+"""Every look-up by id or by slugs: one joined query, which already knows who is asking.
+
+What does not exist, what another organization holds, and what cannot even be a name are answered with
+the same NotFound, so that nobody learns of an object by the way it is refused. Environments and apps
+that are being torn down are not found; a soft-deleted project is (its ``deleted_at`` says so), since it
+can be restored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Select, and_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.actor import Actor
+from app.errors import NotFound, PreconditionFailed
+from app.models import (
+    App,
+    Base,
+    Deployment,
+    Environment,
+    Instance,
+    Membership,
+    Organization,
+    Project,
+)
+from app.names import is_id, is_slug
+
+Found = TypeVar("Found", bound=Base)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an object stands: itself and everything above it."""
+
+    organization: Organization
+    project: Project
+    environment: Environment | None = None
+    app: App | None = None
+    instance: Instance | None = None
+
+    @property
+    def path(self) -> str:
+        """``acme/storefront/web/production``, as far as it goes."""
+        parts = (self.organization, self.project, self.app, self.environment)
+        return "/".join(part.slug for part in parts if part is not None)
+
+    def require_live(self) -> None:
+        """Raises PreconditionFailed in a deleted project: nothing in it changes until it is restored."""
+        require_live(self.project)
+
+
+def require_live(project: Project) -> None:
+    if project.deleted_at is not None:
+        raise PreconditionFailed(
+            f"The project {project.slug} is deleted: it takes no pushes, deploys or changes.",
+            hint="Restore it first.",
+        )
+
+
+async def organization(
+    session: AsyncSession, actor: Actor, *, id: str | None = None, slug: str | None = None
+) -> Organization:
+    statement = select(Organization)
+    slugs = None if slug is None else (slug,)
+    return await _one(session, actor, statement, Organization, id, slugs, (Organization,))
+
+
+async def project(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    id: str | None = None,
+    slugs: Sequence[str] | None = None,
+) -> Project:
+    """``slugs``: organization, project."""
+    statement = select(Project).join(Organization, Project.organization_id == Organization.id)
+    return await _one(session, actor, statement, Project, id, slugs, (Organization, Project))
+
+
+async def environment(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    id: str | None = None,
+    slugs: Sequence[str] | None = None,
+) -> Environment:
+    """``slugs``: organization, project, environment."""
+    statement = (
+        select(Environment)
+        .join(Project, Environment.project_id == Project.id)
+        .join(Organization, Project.organization_id == Organization.id)
+        .where(Environment.deleted_at.is_(None))
+    )
+    nouns = (Organization, Project, Environment)
+    return await _one(session, actor, statement, Environment, id, slugs, nouns)
+
+
+async def app(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    id: str | None = None,
+    slugs: Sequence[str] | None = None,
+) -> App:
+    """``slugs``: organization, project, app."""
+    statement = (
+        select(App)
+        .join(Project, App.project_id == Project.id)
+        .join(Organization, Project.organization_id == Organization.id)
+        .where(App.deleted_at.is_(None))
+    )
+    return await _one(session, actor, statement, App, id, slugs, (Organization, Project, App))
+
+
+async def instance(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    id: str | None = None,
+    slugs: Sequence[str] | None = None,
+) -> Instance:
+    """``slugs``: organization, project, app, environment."""
+    statement = _through_instance(select(Instance))
+    nouns = (Organization, Project, App, Environment)
+    return await _one(session, actor, statement, Instance, id, slugs, nouns)
+
+
+async def deployment(
+    session: AsyncSession,
+    actor: Actor,
+    *,
+    id: str | None = None,
+    slugs: Sequence[str] | None = None,
+    number: int | None = None,
+) -> Deployment:
+    """``slugs``: organization, project, app, environment; with the deployment's ``number`` there."""
+    selected = select(Deployment).join(Instance, Deployment.instance_id == Instance.id)
+    statement = _through_instance(selected)
+    if slugs is not None:
+        if number is None or not 0 < number < 2**31:
+            raise _not_found(Deployment)
+        statement = statement.where(Deployment.number == number)
+    nouns = (Organization, Project, App, Environment)
+    return await _one(session, actor, statement, Deployment, id, slugs, nouns)
+
+
+async def place_of(session: AsyncSession, noun: Project | Environment | App | Instance) -> Place:
+    """Everything above ``noun``, in one query and without asking who wants to know."""
+    if isinstance(noun, Project):
+        above = await session.get(Organization, noun.organization_id)
+        if above is None:
+            raise _not_found(Organization)
+        return Place(organization=above, project=noun)
+    if isinstance(noun, Instance):
+        return await _place_of_instance(session, noun)
+    statement = (
+        select(Project, Organization)
+        .join(Organization, Project.organization_id == Organization.id)
+        .where(Project.id == noun.project_id)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise _not_found(Project)
+    if isinstance(noun, App):
+        return Place(organization=row[1], project=row[0], app=noun)
+    return Place(organization=row[1], project=row[0], environment=noun)
+
+
+async def _place_of_instance(session: AsyncSession, noun: Instance) -> Place:
+    statement = (
+        select(Organization, Project, Environment, App)
+        .join(Project, Project.organization_id == Organization.id)
+        .join(App, App.project_id == Project.id)
+        .join(Environment, Environment.id == noun.environment_id)
+        .where(App.id == noun.app_id)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise _not_found(Instance)
+    return Place(organization=row[0], project=row[1], environment=row[2], app=row[3], instance=noun)
+
+
+def _through_instance(statement: Select[Found]) -> Select[Found]:
+    return (
+        statement.join(App, Instance.app_id == App.id)
+        .join(Environment, Instance.environment_id == Environment.id)
+        .join(Project, App.project_id == Project.id)
+        .join(Organization, Project.organization_id == Organization.id)
+        .where(App.deleted_at.is_(None), Environment.deleted_at.is_(None))
+    )
+
+
+async def _one(
+    session: AsyncSession,
+    actor: Actor,
+    statement: Select[Found],
+    noun: type[Found],
+    id: str | None,
+    slugs: Sequence[str] | None,
+    nouns: Sequence[Any],
+) -> Found:
+    """``nouns`` are the models whose slugs are given, in the order of ``slugs``."""
+    if id is not None:
+        if not is_id(id):
+            raise _not_found(noun)
+        statement = statement.where(noun.__table__.c.id == id)
+    else:
+        if slugs is None or len(slugs) != len(nouns) or not all(map(is_slug, slugs)):
+            raise _not_found(noun)
+        for model, slug in zip(nouns, slugs, strict=True):
+            statement = statement.where(model.slug == slug)
+    found = (await session.execute(visible_to(actor, statement))).scalar_one_or_none()
+    if found is None:
+        raise _not_found(noun)
+    return found
+
+
+def visible_to(actor: Actor, statement: Select[Found]) -> Select[Found]:
+    """Only rows of the actor's organizations. The statement must already join Organization."""
+    if actor.is_admin:
+        return statement
+    return statement.join(
+        Membership,
+        and_(Membership.organization_id == Organization.id, Membership.user_id == actor.user_id),
+    )
+
+
+def _not_found(noun: type[Base]) -> NotFound:
+    return NotFound(
+        f"There is no such {noun.__tablename__}.",
+        hint="Check the spelling, and that your token belongs to a member of the organization.",
+    )

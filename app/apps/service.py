@@ -1,0 +1,95 @@
+"""What can be done to apps. The repository is made by the first push or fetch, not here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import IntegrityError
+
+from app.access.actor import Actor
+from app.access.find import place_of
+from app.access.permissions import Permission, require
+from app.apps import queries
+from app.db import WriteSession, violated_constraint
+from app.environments import queries as environment_queries
+from app.errors import Taken
+from app.ids import new_id
+from app.instances.pairs import create_pairs
+from app.models import App, Project
+from app.names import valid_container_port, valid_display_name, valid_slug
+from app.projects import queries as project_queries
+
+DEFAULT_PORT = 8080
+
+
+async def create(
+    session: WriteSession,
+    actor: Actor,
+    project: Project,
+    *,
+    slug: str,
+    wildcard_base: str,
+    display_name: str | None = None,
+    container_port: int = DEFAULT_PORT,
+) -> App:
+    """With an instance in every environment of the project. Raises Taken for a slug or hostname in use."""
+    await require(session, actor, project.organization_id, Permission.APP_WRITE)
+    app = App(
+        id=new_id("app"),
+        project_id=project.id,
+        slug=valid_slug(slug),
+        display_name=valid_display_name(display_name, default=slug),
+        container_port=valid_container_port(container_port),
+    )
+    project = await project_queries.lock_live(session, project.id)
+    session.add(app)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if violated_constraint(error) != "uq_app_project_id_slug":
+            raise
+        raise Taken(
+            f"{project.slug} already has an app {slug}.",
+            field="slug",
+            hint="Choose another slug. A deleted app keeps its own until it is stopped everywhere.",
+        ) from error
+    place = await place_of(session, app)
+    environments = await environment_queries.live_in(session, project.id)
+    pairs = [(app, environment) for environment in environments]
+    await create_pairs(session, place.organization, project, pairs, wildcard_base=wildcard_base)
+    return app
+
+
+async def update(
+    session: WriteSession,
+    actor: Actor,
+    app: App,
+    *,
+    display_name: str | None = None,
+    container_port: int | None = None,
+) -> App:
+    """Only what is given changes. A new port is taken up by the next release of each instance."""
+    place = await place_of(session, app)
+    await require(session, actor, place.organization.id, Permission.APP_WRITE)
+    await project_queries.lock_live(session, place.project.id)
+    app = await queries.current(session, app.id)
+    if display_name is not None:
+        app.display_name = valid_display_name(display_name, default=app.slug)
+    if container_port is not None:
+        app.container_port = valid_container_port(container_port)
+    await session.flush()
+    return app
+
+
+async def delete(session: WriteSession, actor: Actor, app: App) -> App:
+    """Marks it; its instances' reconciler stops the jobs, then the repository and the rows go."""
+    place = await place_of(session, app)
+    await require(session, actor, place.organization.id, Permission.APP_DELETE)
+    await project_queries.lock_live(session, place.project.id)
+    app = await queries.current(session, app.id)
+    app.deleted_at = datetime.now(UTC)
+    await session.flush()
+    for instance_id in await queries.instance_ids(session, app.id):
+        await session.wake("instance", instance_id)
+    await session.wake("teardown", app.id)
+    return app

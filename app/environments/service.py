@@ -1,0 +1,125 @@
+"""What can be done to environments. A project always keeps exactly one default."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import update as sql_update
+from sqlalchemy.exc import IntegrityError
+
+from app.access.actor import Actor
+from app.access.find import place_of
+from app.access.permissions import Permission, require
+from app.apps import queries as app_queries
+from app.db import WriteSession, violated_constraint
+from app.environments import queries
+from app.errors import DefaultEnvironment, Taken
+from app.ids import new_id
+from app.instances.pairs import create_pairs
+from app.models import Environment, Project
+from app.names import valid_branch_pattern, valid_display_name, valid_slug
+from app.projects import queries as project_queries
+
+
+async def create(
+    session: WriteSession,
+    actor: Actor,
+    project: Project,
+    *,
+    slug: str,
+    branch_pattern: str,
+    wildcard_base: str,
+    display_name: str | None = None,
+    make_default: bool = False,
+) -> Environment:
+    """With an instance of every app of the project. Raises Taken for a slug or a hostname in use."""
+    await require(session, actor, project.organization_id, Permission.ENVIRONMENT_WRITE)
+    environment = Environment(
+        id=new_id("env"),
+        project_id=project.id,
+        slug=valid_slug(slug),
+        display_name=valid_display_name(display_name, default=slug),
+        branch_pattern=valid_branch_pattern(branch_pattern),
+        is_default=make_default,
+    )
+    project = await project_queries.lock_live(session, project.id)
+    if make_default:
+        await _clear_default(session, project.id)
+    session.add(environment)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if violated_constraint(error) != "uq_environment_project_id_slug":
+            raise
+        raise Taken(
+            f"{project.slug} already has an environment {slug}.",
+            field="slug",
+            hint="Choose another slug. A deleted environment keeps its own until its apps are stopped.",
+        ) from error
+    place = await place_of(session, environment)
+    apps = await app_queries.live_in(session, project.id)
+    pairs = [(app, environment) for app in apps]
+    await create_pairs(session, place.organization, project, pairs, wildcard_base=wildcard_base)
+    return environment
+
+
+async def update(
+    session: WriteSession,
+    actor: Actor,
+    environment: Environment,
+    *,
+    display_name: str | None = None,
+    branch_pattern: str | None = None,
+    make_default: bool | None = None,
+) -> Environment:
+    """Only what is given changes. Raises DefaultEnvironment when the default would lose its place."""
+    place = await place_of(session, environment)
+    await require(session, actor, place.organization.id, Permission.ENVIRONMENT_WRITE)
+    await project_queries.lock_live(session, place.project.id)
+    environment = await queries.current(session, environment.id)
+    if display_name is not None:
+        environment.display_name = valid_display_name(display_name, default=environment.slug)
+    if branch_pattern is not None:
+        environment.branch_pattern = valid_branch_pattern(branch_pattern)
+    if make_default is False and environment.is_default:
+        raise _keeps_its_default(environment, "stop being the default")
+    if make_default and not environment.is_default:
+        await _clear_default(session, place.project.id)
+        environment.is_default = True
+    await session.flush()
+    return environment
+
+
+async def delete(session: WriteSession, actor: Actor, environment: Environment) -> Environment:
+    """Marks it; its instances' reconciler stops the jobs and removes variables, routes and rows.
+
+    The default is refused with DefaultEnvironment.
+    """
+    place = await place_of(session, environment)
+    await require(session, actor, place.organization.id, Permission.ENVIRONMENT_DELETE)
+    await project_queries.lock_live(session, place.project.id)
+    environment = await queries.current(session, environment.id)
+    if environment.is_default:
+        raise _keeps_its_default(environment, "be deleted")
+    environment.deleted_at = datetime.now(UTC)
+    await session.flush()
+    for instance_id in await queries.instance_ids(session, environment.id):
+        await session.wake("instance", instance_id)
+    await session.wake("teardown", environment.id)
+    return environment
+
+
+async def _clear_default(session: WriteSession, project_id: str) -> None:
+    await session.execute(
+        sql_update(Environment)
+        .where(Environment.project_id == project_id, Environment.is_default)
+        .values(is_default=False)
+    )
+
+
+def _keeps_its_default(environment: Environment, what: str) -> DefaultEnvironment:
+    return DefaultEnvironment(
+        f"{environment.slug} is the project's default environment, and cannot {what}.",
+        field="makeDefault" if what != "be deleted" else None,
+        hint='Make another the default first: PATCH …/envs/{env} with {"makeDefault": true}.',
+    )

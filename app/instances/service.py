@@ -1,0 +1,228 @@
+"""Variables and scale of an instance: desired here, frozen by the release that a deployment makes.
+
+Each change is a new release and a deployment of it, with the code that is in place. With
+``deploy=False`` it is only staged, and goes out with the next deployment or with ``apply``. Before the
+first deployment there is nothing to deploy, so that everything is staged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.actor import Actor
+from app.access.find import place_of
+from app.access.permissions import Permission, allows, require
+from app.crypto import SecretBox
+from app.db import WriteSession
+from app.deployments import service as deployments
+from app.errors import NotFound
+from app.instances import plan, queries
+from app.instances.plan import EnvVarChange, PendingChanges
+from app.instances.secrets import digest_of, new_variable, open_value, seal_value
+from app.models import Deployment, DeploymentTrigger, EnvVar, Instance
+
+
+@dataclass(frozen=True)
+class EnvVarView:
+    """A variable as the actor may see it: ``value`` is None without the permission to read values."""
+
+    name: str
+    value: str | None
+    digest: str
+    is_build: bool
+    updated_at: datetime
+
+
+async def list_env_vars(
+    session: AsyncSession, actor: Actor, instance: Instance, box: SecretBox
+) -> Sequence[EnvVarView]:
+    """By name."""
+    place = await place_of(session, instance)
+    await require(session, actor, place.organization.id, Permission.READ)
+    readable = await allows(session, actor, place.organization.id, Permission.ENV_VARS_READ)
+    return [
+        EnvVarView(
+            name=row.name,
+            value=open_value(box, row) if readable else None,
+            digest=row.digest,
+            is_build=row.is_build,
+            updated_at=row.updated_at,
+        )
+        for row in await queries.variables(session, instance.id)
+    ]
+
+
+async def get_env_var(
+    session: AsyncSession, actor: Actor, instance: Instance, box: SecretBox, name: str
+) -> EnvVarView:
+    """Raises NotFound."""
+    for view in await list_env_vars(session, actor, instance, box):
+        if view.name == name:
+            return view
+    raise _no_such_variable([name])
+
+
+async def set_env_vars(
+    session: WriteSession,
+    actor: Actor,
+    instance: Instance,
+    box: SecretBox,
+    changes: Mapping[str, EnvVarChange],
+    *,
+    deploy: bool = True,
+) -> Deployment | None:
+    """Set these and leave the others. None when nothing had to be deployed.
+
+    Raises InvalidInput or LimitReached before anything is stored.
+    """
+    plan.valid_changes(changes)
+    instance = await _lock_to_change(session, actor, instance, Permission.ENV_VARS_WRITE)
+    sizes = await queries.value_sizes(session, instance.id)
+    plan.require_total(sizes | {name: len(c.value.encode()) for name, c in changes.items()})
+    changed = await _store(session, instance, box, changes)
+    if not (changed and deploy):
+        return None
+    return await _deploy(session, actor, instance, DeploymentTrigger.CONFIG_CHANGE)
+
+
+async def _store(
+    session: WriteSession, instance: Instance, box: SecretBox, changes: Mapping[str, EnvVarChange]
+) -> bool:
+    """Whether any row changed."""
+    rows = {row.name: row for row in await queries.variables(session, instance.id)}
+    changed = False
+    for name, change in changes.items():
+        row = rows.get(name)
+        if row is None:
+            is_build = bool(change.is_build)
+            session.add(new_variable(box, instance.id, name, change.value, is_build=is_build))
+            changed = True
+            continue
+        is_build = row.is_build if change.is_build is None else change.is_build
+        digest = digest_of(box, instance.id, name, change.value, is_build=is_build)
+        if digest != row.digest:
+            sealed = seal_value(box, instance.id, name, change.value)
+            row.ciphertext, row.key_id = sealed.ciphertext, sealed.key_id
+            row.digest, row.is_build = digest, is_build
+            row.updated_at = datetime.now(UTC)
+            changed = True
+    await session.flush()
+    return changed
+
+
+async def unset_env_vars(
+    session: WriteSession,
+    actor: Actor,
+    instance: Instance,
+    names: Sequence[str],
+    *,
+    deploy: bool = True,
+) -> Deployment | None:
+    """Raises NotFound naming those that are not set; then none is removed."""
+    instance = await _lock_to_change(session, actor, instance, Permission.ENV_VARS_WRITE)
+    known = {row.name for row in await queries.variables(session, instance.id)}
+    missing = [name for name in names if name not in known]
+    if missing or not names:
+        raise _no_such_variable(missing)
+    await session.execute(
+        delete(EnvVar).where(EnvVar.instance_id == instance.id, EnvVar.name.in_(names))
+    )
+    if not deploy:
+        return None
+    return await _deploy(session, actor, instance, DeploymentTrigger.CONFIG_CHANGE)
+
+
+async def set_scale(
+    session: WriteSession,
+    actor: Actor,
+    instance: Instance,
+    *,
+    replicas: int | None = None,
+    cpu_millis: int | None = None,
+    memory_mb: int | None = None,
+    deploy: bool = True,
+) -> Deployment | None:
+    """Only what is given changes. None when nothing had to be deployed."""
+    plan.valid_scale(replicas=replicas, cpu_millis=cpu_millis, memory_mb=memory_mb)
+    instance = await _lock_to_change(session, actor, instance, Permission.SCALE)
+    before = (instance.replicas, instance.cpu_millis, instance.memory_mb)
+    instance.replicas = instance.replicas if replicas is None else replicas
+    instance.cpu_millis = instance.cpu_millis if cpu_millis is None else cpu_millis
+    instance.memory_mb = instance.memory_mb if memory_mb is None else memory_mb
+    if before == (instance.replicas, instance.cpu_millis, instance.memory_mb):
+        return None
+    await session.flush()
+    if not deploy:
+        return None
+    return await _deploy(session, actor, instance, DeploymentTrigger.SCALE)
+
+
+async def pending_changes(
+    session: AsyncSession, actor: Actor, instance: Instance
+) -> PendingChanges:
+    """What is desired and not in the current release."""
+    place = await place_of(session, instance)
+    await require(session, actor, place.organization.id, Permission.READ)
+    return await _pending(session, instance)
+
+
+async def apply(session: WriteSession, actor: Actor, instance: Instance) -> Deployment | None:
+    """Deploy every staged change at once. None when nothing is staged, or nothing was deployed yet."""
+    instance = await _lock_to_change(session, actor, instance, Permission.DEPLOY)
+    staged = await _pending(session, instance)
+    trigger = DeploymentTrigger.CONFIG_CHANGE if staged.variables else DeploymentTrigger.SCALE
+    return await _deploy(session, actor, instance, trigger)
+
+
+async def _lock_to_change(
+    session: WriteSession, actor: Actor, instance: Instance, permission: Permission
+) -> Instance:
+    place = await place_of(session, instance)
+    await require(session, actor, place.organization.id, permission)
+    place.require_live()
+    return await queries.lock(session, instance.id)
+
+
+async def _pending(session: AsyncSession, instance: Instance) -> PendingChanges:
+    desired = await queries.desired(session, instance)
+    return plan.pending(desired, await queries.released(session, instance))
+
+
+async def _deploy(
+    session: WriteSession, actor: Actor, instance: Instance, trigger: DeploymentTrigger
+) -> Deployment | None:
+    """Deploy what is desired with the code in place, unless that is what runs already.
+
+    A rollout under way is superseded even when desired equals the current release: it may have frozen
+    what was desired before this change.
+    """
+    code = await queries.code_in_place(session, instance)
+    staged = await _pending(session, instance)
+    if code is None or not (staged or code.unfinished):
+        return None
+    return await deployments.create(
+        session,
+        instance=instance,
+        trigger=trigger,
+        user_id=actor.user_id,
+        ref=code.ref,
+        commit_sha=code.commit_sha,
+        commit_message=code.commit_message,
+        build_id=None if staged.needs_build and code.commit_sha else code.build_id,
+    )
+
+
+def _no_such_variable(names: Sequence[str]) -> NotFound:
+    shown = ", ".join(name if _is_shown(name) else repr(name[:40]) for name in names[:5])
+    return NotFound(
+        f"There is no variable {shown}." if names else "No variable was named.", field="name"
+    )
+
+
+def _is_shown(name: str) -> bool:
+    return name.isascii() and name.isidentifier() and len(name) <= 255

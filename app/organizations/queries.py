@@ -1,0 +1,18 @@
+"""Every SELECT that lists organizations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.actor import Actor
+from app.access.find import visible_to
+from app.models import Organization
+
+
+async def list_visible(session: AsyncSession, actor: Actor) -> Sequence[Organization]:
+    """The actor's organizations, by slug; an operator sees all."""
+    statement = visible_to(actor, select(Organization)).order_by(Organization.slug)
+    return (await session.scalars(statement)).all()

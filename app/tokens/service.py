@@ -1,0 +1,107 @@
+"""API tokens: bearer secrets of which only a hash is kept.
+
+A secret has 256 random bits, so that one round of SHA-256 is enough to keep it: there is nothing to
+guess, and a slow hash would only be paid on every request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+
+from app.access.actor import Actor
+from app.access.users import of_actor
+from app.db import WriteSession
+from app.errors import InvalidInput, NotFound, Unauthenticated
+from app.ids import new_id
+from app.models import ApiToken, User
+from app.names import is_id, valid_display_name
+
+PREFIX = "paas_"
+_SHOWN = 10
+"""Characters of the secret that are kept to recognise it by: the prefix and 5 of 43."""
+_USE_RECORDED_EVERY = timedelta(minutes=1)
+
+
+async def create(
+    session: WriteSession, user: User, name: str, expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """A token, and its secret, which is shown this once. Raises InvalidInput for a past expiry."""
+    if expires_at is not None and _aware(expires_at) <= datetime.now(UTC):
+        raise InvalidInput("The token would have expired already.", field="expiresAt")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    token = ApiToken(
+        id=new_id("tok"),
+        user_id=user.id,
+        name=valid_display_name(name, default="token", field="name"),
+        secret_hash=_hash(secret),
+        secret_hint=secret[:_SHOWN],
+        expires_at=expires_at,
+    )
+    session.add(token)
+    await session.flush()
+    return token, secret
+
+
+async def create_own(
+    session: WriteSession, actor: Actor, *, name: str, expires_at: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """A further token for whoever asks."""
+    return await create(session, await of_actor(session, actor), name, expires_at)
+
+
+async def revoke(session: WriteSession, actor: Actor, token_id: str) -> ApiToken:
+    """End a token at once. Its own user and operators may; to others it does not exist. Twice is fine."""
+    token = await session.get(ApiToken, token_id) if is_id(token_id) else None
+    if token is None or not (actor.is_admin or token.user_id == actor.user_id):
+        raise NotFound("There is no such token.", hint="Only your own tokens can be seen.")
+    if token.revoked_at is None:
+        token.revoked_at = datetime.now(UTC)
+        await session.flush()
+    return token
+
+
+async def authenticate(session: WriteSession, secret: str) -> Actor:
+    """Who holds this secret.
+
+    Raises Unauthenticated alike for a secret that is unknown, revoked or expired. The time of use is
+    recorded at most once a minute, so that a busy token does not write a row per request.
+    """
+    statement = (
+        select(ApiToken, User)
+        .join(User, ApiToken.user_id == User.id)
+        .where(ApiToken.secret_hash == _hash(secret))
+    )
+    row = (await session.execute(statement)).one_or_none()
+    now = datetime.now(UTC)
+    if row is None or not _is_valid(row[0], now):
+        raise Unauthenticated(
+            "The token is not known, was revoked or has expired.",
+            hint="Send 'Authorization: Bearer paas_…' with a token of `paas admin token`.",
+        )
+    token, user = row[0], row[1]
+    if token.last_used_at is None or now - token.last_used_at >= _USE_RECORDED_EVERY:
+        token.last_used_at = now
+        await session.flush()
+    return Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, token_id=token.id)
+
+
+def _is_valid(token: ApiToken, now: datetime) -> bool:
+    return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise InvalidInput(
+            "The time has no time zone.",
+            field="expiresAt",
+            hint="Write it as 2027-01-31T12:00:00Z.",
+        )
+    return moment
