@@ -130,7 +130,10 @@ class Scheduler(Protocol):
         ...
 
     async def put_secrets(self, ref: JobRef, path: str, values: Mapping[str, str]) -> None:
-        """Create the release's immutable variables; the same again is fine."""
+        """Create the release's immutable variables; the same again is fine.
+
+        Raises Conflict when the path holds other values.
+        """
         ...
 
     async def list_secrets(self, ref: JobRef) -> Sequence[str]:
