@@ -29,9 +29,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wildcard_base: str = "apps.localhost"
     api_host: str = "127.0.0.1"
     api_port: int = 7070
+    api_max_body_mb: int = 4
+    """Largest request body of GraphQL and REST; a git push has ``push_max_mb``."""
     ingress_host: str = "127.0.0.1"
     ingress_port: int = 7080
     ingress_api_port: int = 7081
+    agent_port: int = 7082
+    """Loopback port on which the embedded engine's agent serves Traefik's configuration."""
     postgres_port: int = 7432
     public_url: str = ""
     """Where git clients and people reach the API; empty means ``http://{api_host}:{api_port}``."""

