@@ -7,7 +7,7 @@ and rolls back when it raises, so a failed mutation leaves nothing behind. Wake-
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
@@ -45,10 +45,20 @@ def asyncpg_url(url: str) -> str:
     return f"postgresql+asyncpg://{rest}"
 
 
-def violated_constraint(error: IntegrityError) -> str:
-    """The name of the constraint that refused a row; empty when the database did not say."""
-    cause = error.orig.__cause__ if error.orig is not None else None
-    return str(getattr(cause, "constraint_name", None) or "")
+async def flush_or(session: AsyncSession, refusals: Mapping[str, Exception]) -> None:
+    """Flush; a row that the database refuses by a constraint named in ``refusals`` raises its error.
+
+    The errors are made beforehand, because a failed flush rolls back and leaves no row to read for
+    their words. This, and not a look beforehand, is what decides who wins of two at once.
+    """
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        cause = error.orig.__cause__ if error.orig is not None else None
+        refusal = refusals.get(str(getattr(cause, "constraint_name", "")))
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 class Database:

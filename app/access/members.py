@@ -1,4 +1,7 @@
-"""Who belongs to an organization, and as what. It always keeps an owner."""
+"""Who belongs to an organization, and as what. It always keeps an owner.
+
+Changes of members take the organization's lock, so that two owners cannot each remove the other.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from app.db import WriteSession
 from app.errors import Forbidden, NotFound, PreconditionFailed
 from app.ids import new_id
 from app.models import Membership, Organization, Role, User
+from app.organizations.queries import lock
 
 
 async def list_of(
@@ -34,7 +38,7 @@ async def set_role(
 ) -> Membership:
     """Add the member, or change the role. Only owners make owners, or change one."""
     await require(session, actor, organization.id, Permission.MEMBERS_WRITE)
-    await _lock(session, organization)
+    await lock(session, organization.id)
     current = await _membership(session, organization, user)
     if role is Role.OWNER or (current is not None and current.role is Role.OWNER):
         await _require_owner(session, actor, organization)
@@ -59,7 +63,7 @@ async def remove(
     leaving = actor.user_id == user.id
     needed = Permission.READ if leaving else Permission.MEMBERS_WRITE
     await require(session, actor, organization.id, needed)
-    await _lock(session, organization)
+    await lock(session, organization.id)
     current = await _membership(session, organization, user)
     if current is None:
         raise NotFound(f"{user.name} is not a member of {organization.slug}.", field="user")
@@ -68,13 +72,6 @@ async def remove(
         await _keep_an_owner(session, organization)
     await session.delete(current)
     await session.flush()
-
-
-async def _lock(session: WriteSession, organization: Organization) -> None:
-    """Changes of members take turns, so that two owners cannot each remove the other."""
-    await session.execute(
-        select(Organization.id).where(Organization.id == organization.id).with_for_update()
-    )
 
 
 async def _membership(

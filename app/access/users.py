@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.permissions import require_operator
-from app.db import WriteSession, violated_constraint
+from app.db import WriteSession, flush_or
 from app.errors import InvalidInput, NotFound, Taken
 from app.ids import new_id
 from app.models import User
@@ -23,12 +22,8 @@ async def create(session: WriteSession, actor: Actor, *, name: str, is_admin: bo
         raise InvalidInput("A user needs a name.", field="name")
     user = User(id=new_id("usr"), name=name, is_admin=is_admin)
     session.add(user)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violated_constraint(error) != "uq_user_account_name":
-            raise
-        raise Taken(f"There is already a user named {name!r}.", field="name") from error
+    taken = Taken(f"There is already a user named {name!r}.", field="name")
+    await flush_or(session, {"uq_user_account_name": taken})
     return user
 
 

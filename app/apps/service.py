@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import IntegrityError
-
 from app.access.actor import Actor
 from app.access.find import place_of
 from app.access.permissions import Permission, require
 from app.apps import queries
-from app.db import WriteSession, violated_constraint
+from app.db import WriteSession, flush_or
 from app.environments import queries as environment_queries
 from app.errors import Taken
 from app.ids import new_id
@@ -43,16 +41,12 @@ async def create(
     )
     project = await project_queries.lock_live(session, project.id)
     session.add(app)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violated_constraint(error) != "uq_app_project_id_slug":
-            raise
-        raise Taken(
-            f"{project.slug} already has an app {slug}.",
-            field="slug",
-            hint="Choose another slug. A deleted app keeps its own until it is stopped everywhere.",
-        ) from error
+    taken = Taken(
+        f"{project.slug} already has an app {slug}.",
+        field="slug",
+        hint="Choose another slug. A deleted app keeps its own until it is stopped everywhere.",
+    )
+    await flush_or(session, {"uq_app_project_id_slug": taken})
     place = await place_of(session, app)
     environments = await environment_queries.live_in(session, project.id)
     pairs = [(app, environment) for environment in environments]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import update as sql_update
-from sqlalchemy.exc import IntegrityError
 
 from app.access.actor import Actor
 from app.access.find import place_of
 from app.access.permissions import Permission, require
 from app.apps import queries as app_queries
-from app.db import WriteSession, violated_constraint
+from app.db import WriteSession, flush_or
 from app.environments import queries
 from app.errors import DefaultEnvironment, Taken
 from app.ids import new_id
@@ -46,16 +45,12 @@ async def create(
     if make_default:
         await _clear_default(session, project.id)
     session.add(environment)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violated_constraint(error) != "uq_environment_project_id_slug":
-            raise
-        raise Taken(
-            f"{project.slug} already has an environment {slug}.",
-            field="slug",
-            hint="Choose another slug. A deleted environment keeps its own until its apps are stopped.",
-        ) from error
+    taken = Taken(
+        f"{project.slug} already has an environment {slug}.",
+        field="slug",
+        hint="Choose another slug. A deleted environment keeps its own until its apps are stopped.",
+    )
+    await flush_or(session, {"uq_environment_project_id_slug": taken})
     place = await place_of(session, environment)
     apps = await app_queries.live_in(session, project.id)
     pairs = [(app, environment) for app in apps]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.exc import IntegrityError
-
-from app.db import WriteSession, violated_constraint
+from app.db import WriteSession, flush_or
 from app.errors import Taken
 from app.ids import new_id
 from app.models import App, Environment, Instance, Organization, Project
@@ -40,15 +38,11 @@ async def create_pairs(
         key=lambda instance: instance.hostname,
     )
     session.add_all(instances)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violated_constraint(error) != "uq_instance_hostname":
-            raise
-        names = ", ".join(instance.hostname for instance in instances)
-        raise Taken(
-            f"Another app already has a hostname of these: {names}.",
-            field="slug",
-            hint="Different slugs can spell one name (a-b + c, a + b-c): choose another slug.",
-        ) from error
+    names = ", ".join(instance.hostname for instance in instances)
+    taken = Taken(
+        f"Another app already has a hostname of these: {names}.",
+        field="slug",
+        hint="Different slugs can spell one name (a-b + c, a + b-c): choose another slug.",
+    )
+    await flush_or(session, {"uq_instance_hostname": taken})
     return instances

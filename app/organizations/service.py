@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import IntegrityError
-
 from app.access.actor import Actor
 from app.access.permissions import Permission, require
-from app.db import WriteSession, violated_constraint
+from app.db import WriteSession, flush_or
 from app.errors import PreconditionFailed, Taken
 from app.ids import new_id
 from app.models import Membership, Organization, Role
 from app.names import valid_display_name, valid_organization_slug
+from app.organizations import queries
 
 
 async def create(
@@ -23,14 +22,10 @@ async def create(
         display_name=valid_display_name(display_name, default=slug),
     )
     session.add(organization)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violated_constraint(error) != "uq_organization_slug":
-            raise
-        raise Taken(
-            f"There is already an organization {slug}.", field="slug", hint="Choose another slug."
-        ) from error
+    taken = Taken(
+        f"There is already an organization {slug}.", field="slug", hint="Choose another slug."
+    )
+    await flush_or(session, {"uq_organization_slug": taken})
     if actor.user_id is not None:
         session.add(
             Membership(
@@ -48,6 +43,7 @@ async def update(
     session: WriteSession, actor: Actor, organization: Organization, *, display_name: str | None
 ) -> Organization:
     await require(session, actor, organization.id, Permission.ORGANIZATION_WRITE)
+    organization = await queries.lock(session, organization.id)
     organization.display_name = valid_display_name(display_name, default=organization.slug)
     await session.flush()
     return organization
@@ -56,13 +52,10 @@ async def update(
 async def delete(session: WriteSession, actor: Actor, organization: Organization) -> None:
     """Raises PreconditionFailed while it has projects, also soft-deleted ones."""
     await require(session, actor, organization.id, Permission.ORGANIZATION_DELETE)
+    organization = await queries.lock(session, organization.id)
+    in_use = PreconditionFailed(
+        f"{organization.slug} still has projects; deleted ones count until they are purged.",
+        hint="Delete its projects, and have an operator purge them: paas admin purge.",
+    )
     await session.delete(organization)
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        if violated_constraint(error) != "fk_project_organization_id_organization":
-            raise
-        raise PreconditionFailed(
-            f"{organization.slug} still has projects; deleted ones count until they are purged.",
-            hint="Delete its projects, and have an operator purge them: paas admin purge.",
-        ) from error
+    await flush_or(session, {"fk_project_organization_id_organization": in_use})

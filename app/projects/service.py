@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import IntegrityError
-
 from app.access.actor import Actor
-from app.access.find import require_live
 from app.access.permissions import Permission, require, require_operator
-from app.db import WriteSession, violated_constraint
+from app.db import WriteSession, flush_or
 from app.errors import NotFound, PreconditionFailed, Taken
 from app.ids import new_id
 from app.models import Environment, Organization, Project
@@ -53,26 +50,25 @@ async def create(
 
 
 async def _insert(session: WriteSession, organization: Organization, project: Project) -> None:
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        constraint = violated_constraint(error)
-        if constraint == "fk_project_organization_id_organization":
-            raise NotFound("The organization was deleted meanwhile.") from error
-        if constraint != "uq_project_organization_id_slug":
-            raise
-        raise Taken(
-            f"{organization.slug} already has a project {project.slug}.",
-            field="slug",
-            hint="Choose another slug. A deleted project keeps its own until it is purged.",
-        ) from error
+    taken = Taken(
+        f"{organization.slug} already has a project {project.slug}.",
+        field="slug",
+        hint="Choose another slug. A deleted project keeps its own until it is purged.",
+    )
+    refusals = {
+        "uq_project_organization_id_slug": taken,
+        "fk_project_organization_id_organization": NotFound(
+            "The organization was deleted meanwhile."
+        ),
+    }
+    await flush_or(session, refusals)
 
 
 async def update(
     session: WriteSession, actor: Actor, project: Project, *, display_name: str | None
 ) -> Project:
     await require(session, actor, project.organization_id, Permission.PROJECT_WRITE)
-    require_live(project)
+    project = await queries.lock_live(session, project.id)
     project.display_name = valid_display_name(display_name, default=project.slug)
     await session.flush()
     return project
