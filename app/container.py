@@ -17,6 +17,7 @@ from app.ports.builder import Builder, SlugStore
 from app.ports.ingress import Ingress
 from app.ports.repositories import Repositories
 from app.ports.scheduler import Scheduler
+from app.reconcile.wake import WakeListener
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Container:
     slugs: SlugStore
     scheduler: Scheduler
     ingress: Ingress
+    wakes: WakeListener
+    """Hears of committed changes; started with the container, but for the CLI's."""
     _closing: AsyncExitStack
     _builder: Builder | None = None
 
@@ -63,6 +66,10 @@ async def open_container(settings: Settings, *, role: Role) -> Container:
     async with AsyncExitStack() as stack:
         database = Database(database_url(settings))
         stack.push_async_callback(database.close)
+        wakes = WakeListener(database.url)
+        stack.push_async_callback(wakes.close)
+        if role != "admin":
+            await wakes.start()
         secret_box = load_secret_box(settings)
         engine = await chosen_engine(settings)
         scheduler, ingress = _engine_adapters(settings, engine)
@@ -81,6 +88,7 @@ async def open_container(settings: Settings, *, role: Role) -> Container:
             slugs=slugs,
             scheduler=scheduler,
             ingress=ingress,
+            wakes=wakes,
             _closing=stack.pop_all(),
             _builder=builder,
         )
@@ -139,7 +147,9 @@ def _engine_adapters(settings: Settings, engine: Engine) -> tuple[Scheduler, Ing
 def _repositories(settings: Settings) -> Repositories:
     from app.adapters.git.repositories import LocalRepositories
 
-    return LocalRepositories(settings.home_path / "repositories")
+    return LocalRepositories(
+        settings.home_path / "repositories", push_max_bytes=settings.push_max_mb * 1024**2
+    )
 
 
 def _slugs(settings: Settings, secret_box: SecretBox) -> SlugStore:

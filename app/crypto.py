@@ -36,9 +36,17 @@ class Sealed:
 
 
 class SecretBox:
-    """Encrypts with the newest key, decrypts with any it holds."""
+    """Encrypts with the newest key, decrypts with any it holds.
 
-    def __init__(self, keys: list[bytes]) -> None:
+    With a key ``file``, a rotation while the process runs is noticed by the file's time of change.
+    """
+
+    def __init__(self, keys: list[bytes], file: Path | None = None) -> None:
+        self._file = file
+        self._file_time = 0 if file is None else file.stat().st_mtime_ns
+        self._hold(keys)
+
+    def _hold(self, keys: list[bytes]) -> None:
         if not keys or any(len(key) != 32 for key in keys):
             raise InvalidInput(
                 "A secret key must be 32 bytes, in base64.",
@@ -47,8 +55,18 @@ class SecretBox:
         self._keys = {key_id(key): key for key in keys}
         self.current_key_id = key_id(keys[0])
 
+    def refresh(self) -> None:
+        """Take up the key file's keys if it changed. Called by every use of the newest key."""
+        if self._file is None:
+            return
+        changed = self._file.stat().st_mtime_ns
+        if changed != self._file_time:
+            self._hold(parse_keys(self._file.read_text()))
+            self._file_time = changed
+
     def seal(self, plaintext: bytes, *, context: str) -> Sealed:
         """Encrypt; ``context`` (say, the row's id) must be given again to open, so rows cannot be swapped."""
+        self.refresh()
         nonce = os.urandom(_NONCE_BYTES)
         cipher = AESGCM(self._keys[self.current_key_id])
         return Sealed(
@@ -57,6 +75,8 @@ class SecretBox:
 
     def open(self, sealed: Sealed, *, context: str) -> bytes:
         """Raises PreconditionFailed when the key is not held or the bytes are not what was sealed."""
+        if sealed.key_id not in self._keys:
+            self.refresh()
         key = self._keys.get(sealed.key_id)
         if key is None:
             raise PreconditionFailed(
@@ -81,14 +101,17 @@ class SecretBox:
 
     def digest(self, value: str, *, context: str) -> str:
         """A keyed hash, so that a low-entropy value cannot be guessed from it. Hex, 32 characters."""
+        self.refresh()
         key = self._keys[self.current_key_id]
         return hmac.new(key, f"{context}\0{value}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def signature(self, message: str) -> str:
         """For URLs that the platform hands out. Stable while any key that made it is held."""
+        self.refresh()
         return _sign(self._keys[self.current_key_id], message)
 
     def verify_signature(self, message: str, signature: str) -> bool:
+        self.refresh()
         return any(
             hmac.compare_digest(_sign(key, message), signature) for key in self._keys.values()
         )
@@ -107,16 +130,29 @@ def load_secret_box(settings: Settings) -> SecretBox:
 
     Raises InvalidInput when a key is not base64 of 32 bytes.
     """
-    configured = settings.secret_key
-    if not configured:
-        configured = _read_or_create(settings.home_path / "secret.key")
+    if settings.secret_key:
+        return SecretBox(parse_keys(settings.secret_key))
+    file = key_file(settings)
+    return SecretBox(parse_keys(_read_or_create(file)), file)
+
+
+def key_file(settings: Settings) -> Path:
+    return settings.home_path / "secret.key"
+
+
+def parse_keys(text: str) -> list[bytes]:
+    """Raises InvalidInput when they are not base64."""
     try:
-        keys = [base64.b64decode(line, validate=True) for line in configured.split()]
+        return [base64.b64decode(line, validate=True) for line in text.split()]
     except ValueError as error:
         raise InvalidInput(
             "PAAS_SECRET_KEY is not base64.", hint="Several keys are separated by white space."
         ) from error
-    return SecretBox(keys)
+
+
+def new_key() -> str:
+    """32 random bytes in base64, as settings and key file hold them."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def _read_or_create(path: Path) -> str:
@@ -125,7 +161,7 @@ def _read_or_create(path: Path) -> str:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return path.read_text()
-    fresh = base64.b64encode(secrets.token_bytes(32)).decode()
+    fresh = new_key()
     with os.fdopen(descriptor, "w") as file:
         file.write(fresh + "\n")
     return fresh

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,7 +14,7 @@ from app import faults, log
 from app.container import Container, database_url, open_container
 from app.http import health, landing
 from app.http.limits import BodyLimit
-from app.migrate import migrate
+from app.migrate import migrate_if_behind
 from app.settings import Settings
 
 _SHUTDOWN_SECONDS = 10
@@ -24,19 +22,11 @@ _SHUTDOWN_SECONDS = 10
 
 
 def create_app(container: Container) -> Starlette:
-    """The ASGI application; the container is opened before and closed after its life."""
-    settings = container.settings
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with container.listening():
-            yield
-
-    limit = settings.api_max_body_mb * 1024 * 1024
+    """The ASGI application; whoever opened the container closes it afterwards."""
+    limit = container.settings.api_max_body_mb * 1024 * 1024
     return Starlette(
         routes=_routes(container),
         middleware=[Middleware(BodyLimit, max_bytes=limit, except_below=("/git/",))],
-        lifespan=lifespan,
     )
 
 
@@ -61,7 +51,7 @@ async def serve(settings: Settings) -> None:
     """Bring the schema up to date, then serve until SIGTERM or SIGINT."""
     log.configure(settings)
     faults.arm(settings.fault_kill)
-    await migrate(database_url(settings))
+    await migrate_if_behind(database_url(settings))
     container = await open_container(settings, role="api")
     try:
         config = uvicorn.Config(

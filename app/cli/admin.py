@@ -13,11 +13,14 @@ import click
 from app.access import find
 from app.access.actor import OPERATOR
 from app.container import Container, open_container
+from app.crypto import key_file, new_key
 from app.errors import InProgress
+from app.instances import rotation
 from app.models import Project, Role
 from app.projects import service
 from app.settings import load_settings
 from app.tokens.issue import issue
+from app.up.admin_token import write_secret
 
 _T = TypeVar("_T")
 
@@ -70,8 +73,6 @@ def create_token(
     if output is None:
         click.echo(secret)
         return
-    from app.up.admin_token import write_secret
-
     write_secret(output, secret)
     click.echo(f"Written to {output}.")
 
@@ -111,14 +112,36 @@ async def _until_gone(container: Container, project_id: str) -> None:
 
 
 @admin.command("rotate-key")
-@click.option("--drop-old", is_flag=True, help="Then forget the older keys of the key file.")
+@click.option("--drop-old", is_flag=True, help="Instead: forget older keys that nothing uses.")
 def rotate_key(drop_old: bool) -> None:
     """Encrypt every stored secret with a new key, while the platform runs.
 
     With a generated key file a new key is put in front of it. With PAAS_SECRET_KEY, put the new key
     in front yourself, restart the platform, and run this.
     """
-    raise NotImplementedError
+    settings = load_settings()
+    if not settings.secret_key and not drop_old:
+        _put_in_front(key_file(settings), new_key())
+
+    async def act(container: Container) -> int:
+        box, database = container.secret_box, container.database
+        count = await rotation.rotate(database, box)
+        async with database.read_session() as session:
+            if drop_old and await rotation.uses_other_keys(session, box.current_key_id):
+                raise InProgress("Something was encrypted with an older key.", hint="Run it again.")
+        return count
+
+    click.echo(f"{_run(act)} secret(s) encrypted with the newest key.")
+    if drop_old and not settings.secret_key:
+        file = key_file(settings)
+        write_secret(file, file.read_text().split()[0])
+        click.echo("The older keys are forgotten.")
+
+
+def _put_in_front(file: Path, key: str) -> None:
+    """Older keys stay below it: they open what is not encrypted anew yet."""
+    older = file.read_text() if file.exists() else ""
+    write_secret(file, "\n".join([key, *older.split()]))
 
 
 def _run(act: Callable[[Container], Awaitable[_T]]) -> _T:

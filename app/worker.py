@@ -1,0 +1,53 @@
+"""The worker process: it drives the reconcilers. Any number may run; a lease decides who acts on what."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+
+from app import faults, log
+from app.container import Container, database_url, open_container
+from app.migrate import migrate_if_behind
+from app.reconcile.driver import Driver
+from app.reconcile.reconciler import Reconciler
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def reconcilers(container: Container) -> Sequence[Reconciler]:
+    """Every kind of background work."""
+    raise NotImplementedError
+
+
+async def work(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT; what is under way is let go, and another worker goes on with it."""
+    log.configure(settings)
+    faults.arm(settings.fault_kill)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await migrate_if_behind(database_url(settings))
+    container = await open_container(settings, role="worker")
+    try:
+        driver = Driver(
+            container.database,
+            reconcilers(container),
+            listener=container.wakes,
+            lease_seconds=settings.lease_seconds,
+        )
+        logger.info("worker %s on the %s engine", driver.worker, container.engine)
+        await driver.run(stop)
+    finally:
+        await container.close()
+
+
+def run(settings: Settings) -> None:
+    """The process's entry, on uvloop."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work(settings))
