@@ -1,0 +1,189 @@
+"""Releases, and the deployments that roll them out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from app import models
+from app.apps.graphql import Push
+from app.builds import graphql as builds
+from app.graphql.connection import After, Before, Connection, First, Last
+from app.graphql.context import Info
+from app.graphql.node import Node, shows
+from app.instances.graphql import Instance, Scale
+from app.tokens.graphql import User
+
+DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
+PHASES = tuple(models.DeploymentPhase)
+
+
+@shows(models.Release)
+@strawberry.type(description="A build with its variables and scale, frozen.")
+class Release(Node):
+    number: int = strawberry.field(description="Counts up in its instance.")
+    container_port: int
+    created_at: datetime
+    instance_id: strawberry.Private[str]
+    build_id: strawberry.Private[str]
+    replicas: strawberry.Private[int]
+    cpu_millis: strawberry.Private[int]
+    memory_mb: strawberry.Private[int]
+    env_digests: strawberry.Private[dict[str, str]]
+
+    @strawberry.field
+    async def instance(self, info: Info) -> Instance:
+        found: Instance = await info.context.shown(models.Instance, self.instance_id)
+        return found
+
+    @strawberry.field
+    async def build(self, info: Info) -> builds.Build:
+        found: builds.Build = await info.context.shown(models.Build, self.build_id)
+        return found
+
+    @strawberry.field
+    def scale(self) -> Scale:
+        return Scale(replicas=self.replicas, cpu_millis=self.cpu_millis, memory_mb=self.memory_mb)
+
+    @strawberry.field(description="Names of the variables it was frozen with.")
+    def env_var_names(self) -> list[str]:
+        return sorted(self.env_digests)
+
+
+@strawberry.type
+class DeploymentStep:
+    phase: models.DeploymentPhase
+    status: models.StepStatus
+    message: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@strawberry.type
+class DeploymentFailure:
+    code: models.FailureCode
+    phase: models.DeploymentPhase | None
+    message: str = strawberry.field(description="One plain sentence.")
+    hint: str | None = strawberry.field(description="What to do next.")
+    log_tail: list[str] = strawberry.field(
+        description="The last lines that the app or build wrote."
+    )
+
+
+@shows(models.Deployment)
+@strawberry.type(description="One release being rolled out to one instance.")
+class Deployment(Node):
+    number: int = strawberry.field(description="Counts up in its instance.")
+    status: models.DeploymentStatus
+    phase: models.DeploymentPhase | None
+    trigger: models.DeploymentTrigger
+    ref: str | None
+    commit_sha: str | None
+    commit_message: str | None
+    desired_replicas: int
+    healthy_replicas: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None
+    instance_id: strawberry.Private[str]
+    push_id: strawberry.Private[str | None]
+    user_id: strawberry.Private[str | None]
+    build_id: strawberry.Private[str | None]
+    release_id: strawberry.Private[str | None]
+    source_deployment_id: strawberry.Private[str | None]
+    superseded_by_id: strawberry.Private[str | None]
+    failure_code: strawberry.Private[models.FailureCode | None]
+    failure_phase: strawberry.Private[models.DeploymentPhase | None]
+    failure_message: strawberry.Private[str | None]
+    failure_hint: strawberry.Private[str | None]
+    failure_log_tail: strawberry.Private[list[str]]
+
+    @strawberry.field
+    async def instance(self, info: Info) -> Instance:
+        found: Instance = await info.context.shown(models.Instance, self.instance_id)
+        return found
+
+    @strawberry.field(description="Who asked for it; null when the platform itself did.")
+    async def creator(self, info: Info) -> User | None:
+        found: User | None = await info.context.shown_or_none(models.User, id=self.user_id)
+        return found
+
+    @strawberry.field
+    async def push(self, info: Info) -> Push | None:
+        found: Push | None = await info.context.shown_or_none(models.Push, id=self.push_id)
+        return found
+
+    @strawberry.field(description="Null until it is known which build it waits for.")
+    async def build(self, info: Info) -> builds.Build | None:
+        found: builds.Build | None = await info.context.shown_or_none(
+            models.Build, id=self.build_id
+        )
+        return found
+
+    @strawberry.field(description="Null until its build is done.")
+    async def release(self, info: Info) -> Release | None:
+        found: Release | None = await info.context.shown_or_none(models.Release, id=self.release_id)
+        return found
+
+    @strawberry.field(description="The deployment that this one rolls back to, or promotes.")
+    async def source(self, info: Info) -> DeploymentType | None:
+        found: Deployment | None = await info.context.shown_or_none(
+            models.Deployment, id=self.source_deployment_id
+        )
+        return found
+
+    @strawberry.field
+    async def superseded_by(self, info: Info) -> DeploymentType | None:
+        found: Deployment | None = await info.context.shown_or_none(
+            models.Deployment, id=self.superseded_by_id
+        )
+        return found
+
+    @strawberry.field(description="Null unless it failed.")
+    def failure(self) -> DeploymentFailure | None:
+        if self.failure_code is None:
+            return None
+        return DeploymentFailure(
+            code=self.failure_code,
+            phase=self.failure_phase,
+            message=self.failure_message or "",
+            hint=self.failure_hint,
+            log_tail=[str(line) for line in self.failure_log_tail],
+        )
+
+    @strawberry.field(description="In the order of the phases.")
+    async def steps(self, info: Info) -> list[DeploymentStep]:
+        rows = await info.context.loaders.all_of(
+            models.DeploymentStep,
+            models.DeploymentStep.deployment_id,
+            self.id,
+            order=models.DeploymentStep.phase,
+        )
+        return [
+            DeploymentStep(
+                phase=row.phase,
+                status=row.status,
+                message=row.message,
+                started_at=row.started_at,
+                finished_at=row.finished_at,
+            )
+            for row in sorted(rows, key=lambda row: PHASES.index(row.phase))
+        ]
+
+    @strawberry.field(
+        description="Of the build that it waits for or uses; null when there is none yet."
+    )
+    async def build_log(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[builds.LogLine] | None:
+        if self.build_id is None:
+            return None
+        return await info.context.connection(builds.LOG, self.build_id, first, after, last, before)

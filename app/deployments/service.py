@@ -1,0 +1,246 @@
+"""What can be done to deployments. Each verb only writes rows; the instance's reconciler does the rest."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.actor import Actor
+from app.access.find import Place, place_of
+from app.access.permissions import Permission, require
+from app.crypto import SecretBox
+from app.db import WriteSession
+from app.deployments import queries, releases
+from app.errors import InvalidInput, NotFound, PreconditionFailed
+from app.ids import new_id
+from app.models import (
+    TERMINAL_STATUSES,
+    Deployment,
+    DeploymentStatus,
+    DeploymentTrigger,
+    Instance,
+    Push,
+    Release,
+)
+from app.ports.repositories import Repositories
+
+
+async def create(
+    session: WriteSession,
+    *,
+    instance: Instance,
+    trigger: DeploymentTrigger,
+    user_id: str | None,
+    push: Push | None = None,
+    ref: str | None = None,
+    commit_sha: str | None = None,
+    commit_message: str | None = None,
+    build_id: str | None = None,
+    source_deployment_id: str | None = None,
+) -> Deployment:
+    """Queue a deployment: of ``build_id`` as it is, or of ``commit_sha``, which is built first.
+
+    Asks for no permission: that is the caller's. Older ones of the instance give way to it.
+    """
+    if build_id is None and commit_sha is None:
+        raise InvalidInput("A deployment needs a commit or a build.", field="commitSha")
+    number = await _next_number(session, instance)
+    deployment = Deployment(
+        id=new_id("dep"),
+        instance_id=instance.id,
+        number=number,
+        status=DeploymentStatus.QUEUED,
+        trigger=trigger,
+        push_id=push.id if push is not None else None,
+        user_id=user_id,
+        ref=ref,
+        commit_sha=commit_sha,
+        commit_message=commit_message,
+        build_id=build_id,
+        source_deployment_id=source_deployment_id,
+        desired_replicas=instance.replicas,
+    )
+    session.add(deployment)
+    await session.flush()
+    await session.wake("instance", instance.id)
+    return deployment
+
+
+async def create_from_ref(
+    session: WriteSession,
+    actor: Actor,
+    instance: Instance,
+    repositories: Repositories,
+    *,
+    ref: str | None = None,
+    commit_sha: str | None = None,
+) -> Deployment:
+    """Deploy a branch, tag or commit; without either what runs now, or the environment's branch.
+
+    The commit's build is used again when there is one. Raises NotFound for an unknown ref or commit.
+    """
+    place = await _require_deploy(session, actor, instance)
+    ref, wanted = await _what_to_deploy(session, place, ref, commit_sha)
+    assert place.app is not None
+    key = place.app.repository_key
+    sha = await repositories.resolve(key, wanted)
+    commit = await repositories.commit(key, sha) if sha is not None else None
+    if commit is None:
+        raise NotFound(
+            f"{place.path} has no commit {wanted!r} to deploy.",
+            field="ref" if commit_sha is None else "commitSha",
+            hint="Push it first; git branch -r and git log show what there is.",
+        )
+    return await create(
+        session,
+        instance=instance,
+        trigger=DeploymentTrigger.API,
+        user_id=actor.user_id,
+        ref=ref,
+        commit_sha=commit.sha,
+        commit_message=commit.message,
+    )
+
+
+async def _what_to_deploy(
+    session: AsyncSession, place: Place, ref: str | None, commit_sha: str | None
+) -> tuple[str | None, str]:
+    """The ref to show, and what the repository is asked for."""
+    if commit_sha or ref:
+        return ref, commit_sha or ref or ""
+    assert place.instance is not None
+    assert place.environment is not None
+    running = await queries.released_commit(session, place.instance)
+    if running is not None:
+        return running
+    pattern = place.environment.branch_pattern
+    if not set(pattern) & set("*?"):
+        return f"refs/heads/{pattern}", pattern
+    raise PreconditionFailed(
+        f"Nothing has been deployed to {place.path}, and its pattern {pattern!r} names no single branch.",
+        field="ref",
+        hint="Say which branch or commit to deploy.",
+    )
+
+
+async def cancel(session: WriteSession, actor: Actor, deployment: Deployment) -> Deployment:
+    """Ask for it; what ran before is put back, and then it is CANCELED. Asking twice is fine.
+
+    Raises PreconditionFailed when it has ended.
+    """
+    instance = await _instance_of(session, deployment)
+    place = await place_of(session, instance)
+    await require(session, actor, place.organization.id, Permission.DEPLOY)
+    await session.refresh(deployment, with_for_update=True)
+    if deployment.status in TERMINAL_STATUSES:
+        raise PreconditionFailed(
+            f"Deployment #{deployment.number} has ended already: it is {deployment.status.value}.",
+            hint="To undo a deployment that succeeded, roll back to an earlier one.",
+        )
+    if deployment.cancel_requested_at is None:
+        deployment.cancel_requested_at = func.clock_timestamp()
+        await session.flush()
+        await session.refresh(deployment)
+    await session.wake("instance", instance.id)
+    await session.wake("deployment", deployment.id)
+    return deployment
+
+
+async def rollback(
+    session: WriteSession, actor: Actor, deployment: Deployment, box: SecretBox
+) -> Deployment:
+    """Deploy that one's code, variables and scale again, without building.
+
+    They also become what is desired, so that the next push does not silently undo the rollback.
+    """
+    instance = await _instance_of(session, deployment)
+    await _require_deploy(session, actor, instance)
+    release = await _release_to_reuse(session, deployment, "rolled back to")
+    await session.refresh(instance, with_for_update={"key_share": True})
+    if release.id == instance.current_release_id:
+        raise PreconditionFailed(
+            f"Deployment #{deployment.number} is what runs now.",
+            hint="Choose an earlier one; or cancel the deployment that is under way.",
+        )
+    await releases.make_desired(session, instance, release, box)
+    return await create(
+        session,
+        instance=instance,
+        trigger=DeploymentTrigger.ROLLBACK,
+        user_id=actor.user_id,
+        ref=deployment.ref,
+        commit_sha=deployment.commit_sha,
+        commit_message=deployment.commit_message,
+        build_id=release.build_id,
+        source_deployment_id=deployment.id,
+    )
+
+
+async def promote(
+    session: WriteSession, actor: Actor, deployment: Deployment, to_instance: Instance
+) -> Deployment:
+    """Deploy the same build in another environment of the app, with that one's variables and scale."""
+    instance = await _instance_of(session, deployment)
+    await _require_deploy(session, actor, instance)
+    await _require_deploy(session, actor, to_instance)
+    if instance.app_id != to_instance.app_id:
+        raise InvalidInput("A deployment can only be promoted within its app.", field="environment")
+    if instance.id == to_instance.id:
+        raise InvalidInput(
+            f"Deployment #{deployment.number} is of this environment already.",
+            field="environment",
+            hint="Name another environment; to go back to an earlier deployment, roll back.",
+        )
+    release = await _release_to_reuse(session, deployment, "promoted")
+    return await create(
+        session,
+        instance=to_instance,
+        trigger=DeploymentTrigger.PROMOTION,
+        user_id=actor.user_id,
+        ref=deployment.ref,
+        commit_sha=deployment.commit_sha,
+        commit_message=deployment.commit_message,
+        build_id=release.build_id,
+        source_deployment_id=deployment.id,
+    )
+
+
+async def _next_number(session: WriteSession, instance: Instance) -> int:
+    """Counting up locks the instance's row, so that two creations take turns."""
+    statement = (
+        update(Instance)
+        .where(Instance.id == instance.id)
+        .values(deployment_count=Instance.deployment_count + 1)
+        .returning(Instance.deployment_count)
+        .execution_options(synchronize_session=False)
+    )
+    number = (await session.execute(statement)).scalar_one_or_none()
+    if number is None:
+        raise NotFound("The instance was removed meanwhile.")
+    return number
+
+
+async def _require_deploy(session: AsyncSession, actor: Actor, instance: Instance) -> Place:
+    place = await place_of(session, instance)
+    await require(session, actor, place.organization.id, Permission.DEPLOY)
+    place.require_live()
+    return place
+
+
+async def _instance_of(session: AsyncSession, deployment: Deployment) -> Instance:
+    instance = await session.get(Instance, deployment.instance_id)
+    if instance is None:
+        raise NotFound("The deployment's instance was removed meanwhile.")
+    return instance
+
+
+async def _release_to_reuse(session: AsyncSession, deployment: Deployment, what: str) -> Release:
+    release = None
+    if deployment.status is DeploymentStatus.SUCCEEDED and deployment.release_id is not None:
+        release = await session.get(Release, deployment.release_id)
+    if release is None:
+        raise PreconditionFailed(
+            f"Deployment #{deployment.number} cannot be {what}: it is {deployment.status.value}.",
+            hint="Choose a deployment that succeeded.",
+        )
+    return release
