@@ -1,22 +1,37 @@
-# `make up` runs the platform, `make test` tests it, `make check` is the quick loop.
+# `make up` runs the platform, `make test` tests all of it, `make check` is the quick loop.
 SHELL := /bin/bash
-PYTHON ?= python3
+.SHELLFLAGS := -euo pipefail -c
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+BENCHES := $(notdir $(basename $(wildcard bench/bench_*.py)))
 
-.PHONY: install check lint types test format lock clean
+.PHONY: help up install check lint types schema-check test engines format lock schema bench clean
 
-install: $(STAMP)
+help:  ## what there is to type
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /make \1\t/' | expand -t 18
+	@echo "make bench-NAME   one of: $(subst _,-,$(BENCHES:bench_%=%))"
+
+up: install  ## run the platform with a demo app; Ctrl-C stops it
+	@exec $(BIN)/paas up --demo
+
+install: $(STAMP)  ## create .venv from the locked dependencies
 
 $(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
+	  echo " !  No Python 3.11 or newer with venv was found."; \
+	  echo "    On Debian: apt-get install python3-venv. Or name one: make PYTHON=/path/to/python3"; exit 1; }
 	@echo "-----> Installing the locked dependencies into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.13,<1"
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.13,<1"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(STAMP)
 
-check: lint types  ## the quick loop: under two minutes
+check: lint types schema-check  ## the quick loop: under two minutes
 	$(BIN)/python -m pytest -q -m "not slow and not docker and not nomad"
 
 lint: install
@@ -26,14 +41,29 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-test: check  ## all that must pass before anything lands
+schema: install  ## write schema.graphql from the code
+	$(BIN)/python -m app.graphql.export
+
+schema-check: install
+	$(BIN)/python -m app.graphql.export --check
+
+test: check engines  ## everything; with the real engines where they can be had
+	$(BIN)/python -m pytest -q -m "slow or docker or nomad"
+
+engines: install
+	@.ci/engines $(BIN)/paas
+
+bench: $(BENCHES:bench_%=bench-%)  ## every benchmark, each figure against its target
+
+bench-%: install
+	@$(BIN)/python -m bench.bench_$(subst -,_,$*)
 
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:  ## resolve pyproject.toml anew; commit the result
+lock: install  ## resolve pyproject.toml anew; commit the result
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --python-version 3.11 -o requirements.lock --quiet
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results

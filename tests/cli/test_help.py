@@ -1,0 +1,51 @@
+"""``paas --help`` loads nothing of the platform, and every command that it lists exists."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+from click.testing import CliRunner
+
+from app.cli import main as main_module
+from app.cli.main import cli
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from app.cli.main import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = finished.stdout.splitlines()[-1]
+    for heavy in ("sqlalchemy", "strawberry", "asyncio", "psutil", "git", "alembic", "msgspec"):
+        assert f"'{heavy}'" not in loaded, heavy
+
+
+def test_every_listed_command_can_be_loaded() -> None:
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        result = CliRunner().invoke(command, ["--help"])
+        assert result.exit_code == 0, (name, result.output)
+
+
+def test_failure_of_ours_is_two_lines_not_a_traceback(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", main_module.__name__, "migrate"],
+        capture_output=True,
+        text=True,
+        env={"PAAS_HOME": str(tmp_path), "PATH": "/usr/bin"},
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert "There is no embedded Postgres" in finished.stderr
+    assert "`paas up`" in finished.stderr
+    assert "Traceback" not in finished.stderr
