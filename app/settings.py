@@ -6,7 +6,7 @@ Every field is documented in ``docs/settings.md``; a test fails when one is miss
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -45,9 +45,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nomad_addr: str = ""
     nomad_token: str = ""
     nomad_token_file: str = ""
+    nomad_namespace_token_file: str = ""
+    """File with a management token used to create and delete namespaces and for nothing else; without it
+    an operator makes the namespace of each organization."""
+    nomad_ca_file: str = ""
+    nomad_client_cert: str = ""
+    nomad_client_key: str = ""
     nomad_slug_driver: Literal["exec", "raw_exec", "docker"] = "exec"
+    nomad_slug_image: str = ""
+    """Image that slugs run in when ``nomad_slug_driver`` is ``docker``."""
     consul_addr: str = ""
     consul_token: str = ""
+    traefik_api: str = ""
+    """``http://host:port`` of Traefik's API: asked whether a release is routed, where it is set."""
     registry: str = ""
     """``host:port`` of the image registry; required to run Dockerfile apps on Nomad."""
     secret_key: str = ""
@@ -56,6 +66,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     build_max_source_mb: int = 512
     build_max_source_files: int = 50_000
     build_max_slug_mb: int = 1024
+    build_max_image_mb: int = 4096
+    """Of a built image, its base included."""
+    build_keep: int = 5
+    """So many of an instance's last releases keep their slug or image, so that a rollback builds nothing."""
+    build_max_cache_mb: int = 10_240
+    """Of packed dependencies; those not used for longest go first."""
     build_max_log_lines: int = 20_000
     build_concurrency: int = 2
     push_max_mb: int = 1024
@@ -72,14 +88,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def external_url(self) -> str:
         return (self.public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
 
+    def app_url(self, hostname: str) -> str:
+        """Where people reach an app: plain HTTP through the router."""
+        port = "" if self.ingress_port == 80 else f":{self.ingress_port}"
+        return f"http://{hostname}{port}"
+
+    def git_url(self, organization: str, project: str, app: str) -> str:
+        """The app's one git remote."""
+        return f"{self.external_url}/git/{organization}/{project}/{app}.git"
+
     @property
     def node_url(self) -> str:
         return (self.internal_url or self.external_url).rstrip("/")
 
 
+def inherited_environment(names: Iterable[str]) -> dict[str, str]:
+    """Those of our own variables that a child process may see."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 _UNPREFIXED = {
     "nomad_addr": "NOMAD_ADDR",
     "nomad_token": "NOMAD_TOKEN",
+    "nomad_ca_file": "NOMAD_CACERT",
+    "nomad_client_cert": "NOMAD_CLIENT_CERT",
+    "nomad_client_key": "NOMAD_CLIENT_KEY",
     "consul_addr": "CONSUL_HTTP_ADDR",
     "consul_token": "CONSUL_HTTP_TOKEN",
 }
