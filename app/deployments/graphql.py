@@ -6,14 +6,22 @@ from datetime import datetime
 from typing import Annotated
 
 import strawberry
+from sqlalchemy import select
 
 from app import models
+from app.access import find
+from app.access.actor import Actor
+from app.access.permissions import Permission
 from app.apps.graphql import Push
 from app.builds import graphql as builds
+from app.db import WriteSession
+from app.deployments import queries, service
+from app.errors import NotFound
 from app.graphql.connection import After, Before, Connection, First, Last
-from app.graphql.context import Info
+from app.graphql.context import Context, Info
+from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
-from app.instances.graphql import Instance, Scale
+from app.instances.graphql import Instance, Scale, organization_of
 from app.tokens.graphql import User
 
 DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
@@ -142,6 +150,23 @@ class Deployment(Node):
         )
         return found
 
+    @strawberry.field(description="Its state and the viewer's role allow `deploymentCancel`.")
+    async def can_cancel(self, info: Info) -> bool:
+        row = await info.context.loaders.by_id(models.Deployment, self.id)
+        return queries.can_cancel(row) and await _may_deploy(info.context, self)
+
+    @strawberry.field(description="Its state and the viewer's role allow `deploymentRollback`.")
+    async def can_roll_back_to(self, info: Info) -> bool:
+        row = await info.context.loaders.by_id(models.Deployment, self.id)
+        instance = await info.context.loaders.by_id(models.Instance, self.instance_id)
+        may = await _may_deploy(info.context, self)
+        return queries.can_roll_back_to(row, instance) and may
+
+    @strawberry.field(description="Its state and the viewer's role allow `deploymentPromote`.")
+    async def can_promote(self, info: Info) -> bool:
+        row = await info.context.loaders.by_id(models.Deployment, self.id)
+        return queries.can_promote(row) and await _may_deploy(info.context, self)
+
     @strawberry.field(description="Null unless it failed.")
     def failure(self) -> DeploymentFailure | None:
         if self.failure_code is None:
@@ -187,3 +212,99 @@ class Deployment(Node):
         if self.build_id is None:
             return None
         return await info.context.connection(builds.LOG, self.build_id, first, after, last, before)
+
+
+async def _may_deploy(context: Context, deployment: Deployment) -> bool:
+    instance = await context.loaders.by_id(models.Instance, deployment.instance_id)
+    organization_id = await organization_of(context, instance.app_id)
+    return await context.allows(organization_id, Permission.DEPLOY)
+
+
+@strawberry.input(
+    description="Without `ref` and `commitSha`: what runs now, or else the environment's own branch."
+)
+class DeploymentCreateInput:
+    instance_id: strawberry.ID
+    ref: str | None = strawberry.field(default=None, description="A branch or a tag.")
+    commit_sha: str | None = None
+
+
+@strawberry.type
+class DeploymentPayload(MutationPayload):
+    deployment: Deployment | None = None
+
+
+@strawberry.type
+class DeploymentMutations:
+    @strawberry.mutation(description="A commit that was built before is not built again.")
+    async def deployment_create(
+        self, info: Info, input: DeploymentCreateInput
+    ) -> DeploymentPayload:
+        async def work(session: WriteSession, actor: Actor) -> DeploymentPayload:
+            instance = await find.instance(session, actor, id=input.instance_id)
+            repositories = info.context.container.repositories
+            row = await service.create_from_ref(
+                session, actor, instance, repositories, ref=input.ref, commit_sha=input.commit_sha
+            )
+            return DeploymentPayload(deployment=Deployment.of(row))
+
+        return await mutate(info, DeploymentPayload, work)
+
+    @strawberry.mutation(
+        description="Asks for it: what ran before is put back, then it ends as CANCELED."
+    )
+    async def deployment_cancel(self, info: Info, id: strawberry.ID) -> DeploymentPayload:
+        async def work(session: WriteSession, actor: Actor) -> DeploymentPayload:
+            row = await find.deployment(session, actor, id=id)
+            return DeploymentPayload(
+                deployment=Deployment.of(await service.cancel(session, actor, row))
+            )
+
+        return await mutate(info, DeploymentPayload, work)
+
+    @strawberry.mutation(
+        description="Code, variables and scale of that deployment, in one step and without building."
+    )
+    async def deployment_rollback(self, info: Info, id: strawberry.ID) -> DeploymentPayload:
+        async def work(session: WriteSession, actor: Actor) -> DeploymentPayload:
+            row = await find.deployment(session, actor, id=id)
+            box = info.context.container.secret_box
+            return DeploymentPayload(
+                deployment=Deployment.of(await service.rollback(session, actor, row, box))
+            )
+
+        return await mutate(info, DeploymentPayload, work)
+
+    @strawberry.mutation(
+        description="The same build in another environment, with that one's variables and scale."
+    )
+    async def deployment_promote(
+        self, info: Info, id: strawberry.ID, to_environment_id: strawberry.ID
+    ) -> DeploymentPayload:
+        async def work(session: WriteSession, actor: Actor) -> DeploymentPayload:
+            row = await find.deployment(session, actor, id=id)
+            target = await _counterpart(session, actor, row, to_environment_id)
+            return DeploymentPayload(
+                deployment=Deployment.of(await service.promote(session, actor, row, target))
+            )
+
+        return await mutate(info, DeploymentPayload, work)
+
+
+async def _counterpart(
+    session: WriteSession, actor: Actor, deployment: models.Deployment, environment_id: str
+) -> models.Instance:
+    """The same app's instance in the other environment. Raises NotFound."""
+    environment = await find.environment(session, actor, id=environment_id)
+    instance = await find.instance(session, actor, id=deployment.instance_id)
+    found = await session.scalar(
+        select(models.Instance).where(
+            models.Instance.app_id == instance.app_id,
+            models.Instance.environment_id == environment.id,
+        )
+    )
+    if found is None:
+        raise NotFound(
+            f"{environment.slug} is an environment of another project.", field="toEnvironmentId"
+        )
+    return found

@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from app.projects.graphql import Project
 
 ProjectType = Annotated["Project", strawberry.lazy("app.projects.graphql")]
-
-strawberry.enum(
-    models.Role, description="What a member may do in an organization; each may do what the next may."
-)
+MembershipType = Annotated["Membership", strawberry.lazy("app.organizations.graphql")]
 
 EVERYWHERE = ""
 """The parent of what stands at the top."""
@@ -45,9 +42,7 @@ PROJECTS = Listing(
     row=models.Project,
     parent=models.Project.organization_id,
     key=models.Project.slug,
-    where=lambda include_deleted: (
-        [] if include_deleted else [models.Project.deleted_at.is_(None)]
-    ),
+    where=lambda include_deleted: [] if include_deleted else [models.Project.deleted_at.is_(None)],
 )
 MEMBERS = Listing(
     row=models.Membership, parent=models.Membership.organization_id, key=models.Membership.id
@@ -96,7 +91,7 @@ class Organization(Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
-    ) -> Connection[Annotated[Membership, strawberry.lazy("app.organizations.graphql")]]:
+    ) -> Connection[MembershipType]:
         return await info.context.connection(MEMBERS, self.id, first, after, last, before)
 
 
@@ -234,12 +229,15 @@ class OrganizationMutations:
 
     @strawberry.mutation(description="Remove a member, or leave.")
     async def member_remove(
-        self, info: Info, organization_id: strawberry.ID, user: str = strawberry.field(description="The name of an existing user.")
+        self,
+        info: Info,
+        organization_id: strawberry.ID,
+        user: str = strawberry.field(description="The name of an existing user."),
     ) -> MemberRemovePayload:
         async def work(session: WriteSession, actor: Actor) -> MemberRemovePayload:
             organization = await find.organization(session, actor, id=organization_id)
-            user = await users.by_name(session, user_name)
-            await members.remove(session, actor, organization, user)
+            member = await users.by_name(session, user)
+            await members.remove(session, actor, organization, member)
             return MemberRemovePayload(organization=Organization.of(organization))
 
         return await mutate(info, MemberRemovePayload, work)

@@ -1,0 +1,83 @@
+"""Builds: a commit made runnable, once, and shared by every environment that deploys it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from app import models
+from app.apps.graphql import App
+from app.graphql.connection import After, Before, Connection, First, Last, Listing
+from app.graphql.context import Info
+from app.graphql.node import FromRow, Node, shows
+from app.graphql.scalars import Long
+
+LOG = Listing(
+    row=models.BuildLogLine,
+    parent=models.BuildLogLine.build_id,
+    key=models.BuildLogLine.number,
+    maximum=1000,
+)
+
+
+@shows(models.BuildLogLine)
+@strawberry.type
+class LogLine(FromRow):
+    message: str
+    timestamp: datetime
+
+    @classmethod
+    def of(cls, row: models.BuildLogLine) -> LogLine:
+        return cls(message=row.text, timestamp=row.created_at)
+
+
+@strawberry.type
+class BuildFailure:
+    code: models.FailureCode
+    message: str
+    hint: str | None = strawberry.field(description="What to do next.")
+
+
+@shows(models.Build)
+@strawberry.type(description="A commit made runnable: an image, or a slug.")
+class Build(Node):
+    commit_sha: str
+    attempt: int
+    status: models.BuildStatus
+    kind: models.BuildKind | None
+    artifact: str | None = strawberry.field(
+        description="An image by digest, or a slug's SHA-256; null until it has succeeded."
+    )
+    artifact_bytes: Long | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    app_id: strawberry.Private[str]
+    failure_code: strawberry.Private[models.FailureCode | None]
+    failure_message: strawberry.Private[str | None]
+    failure_hint: strawberry.Private[str | None]
+
+    @strawberry.field
+    async def app(self, info: Info) -> App:
+        found: App = await info.context.shown(models.App, self.app_id)
+        return found
+
+    @strawberry.field
+    def failure(self) -> BuildFailure | None:
+        if self.failure_code is None:
+            return None
+        return BuildFailure(
+            code=self.failure_code, message=self.failure_message or "", hint=self.failure_hint
+        )
+
+    @strawberry.field(description="From the first line on; `last: 50` is its end.")
+    async def log(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[LogLine]:
+        return await info.context.connection(LOG, self.id, first, after, last, before)

@@ -1,0 +1,211 @@
+"""Environments: where a project's apps run, and which branches are deployed there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from app import models
+from app.access import find
+from app.access.actor import Actor
+from app.db import WriteSession
+from app.environments import queries, service
+from app.errors import InvalidInput, NotFound
+from app.graphql.connection import After, Before, Connection, First, Last, Listing
+from app.graphql.context import Info
+from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
+from app.graphql.node import Node, shows
+from app.projects.graphql import Project
+from app.pushes.match import match
+from app.refs import BRANCHES, ref_problem
+
+if TYPE_CHECKING:
+    from app.deployments.graphql import Deployment
+    from app.instances.graphql import Instance
+
+DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
+InstanceType = Annotated["Instance", strawberry.lazy("app.instances.graphql")]
+
+INSTANCES = Listing(
+    row=models.Instance,
+    parent=models.Instance.environment_id,
+    key=models.Instance.id,
+    join=[(models.App, models.Instance.app_id == models.App.id)],
+    where=lambda _: [models.App.deleted_at.is_(None)],
+)
+DEPLOYMENTS = Listing(
+    row=models.Deployment,
+    parent=models.Instance.environment_id,
+    key=models.Deployment.id,
+    descending=True,
+    join=[
+        (models.Instance, models.Deployment.instance_id == models.Instance.id),
+        (models.App, models.Instance.app_id == models.App.id),
+    ],
+    where=lambda _: [models.App.deleted_at.is_(None)],
+)
+
+
+@shows(models.Environment)
+@strawberry.type(description="A place that every app of the project runs in.")
+class Environment(Node):
+    slug: str
+    display_name: str
+    branch_pattern: str = strawberry.field(
+        description="A push to a branch that this matches best is deployed here: `main`, `release-*`, `*`."
+    )
+    is_default: bool
+    created_at: datetime
+    deleted_at: datetime | None = strawberry.field(
+        description="Set: it is being torn down, and is gone once its apps are stopped."
+    )
+    project_id: strawberry.Private[str]
+
+    @strawberry.field
+    async def project(self, info: Info) -> Project:
+        found: Project = await info.context.shown(models.Project, self.project_id)
+        return found
+
+    @strawberry.field(description="One for each app of the project.")
+    async def instances(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[InstanceType]:
+        return await info.context.connection(INSTANCES, self.id, first, after, last, before)
+
+    @strawberry.field(description="Of all its apps, newest first.")
+    async def deployments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[DeploymentType]:
+        return await info.context.connection(DEPLOYMENTS, self.id, first, after, last, before)
+
+
+@strawberry.type(description="Where a push to a branch would go, and why.")
+class BranchMatch:
+    branch: str
+    environments: list[Environment] = strawberry.field(
+        description="All that hold the winning pattern; empty when the push would be skipped."
+    )
+    pattern: str | None
+    reason: str = strawberry.field(description="What the git client would be told.")
+
+    @strawberry.field
+    def skipped(self) -> bool:
+        return not self.environments
+
+
+@strawberry.type
+class EnvironmentQueries:
+    @strawberry.field(
+        description="Null for an unknown project. An exact pattern beats globs, the more specific glob"
+        " the less, and `*` comes last."
+    )
+    async def branch_match(
+        self, info: Info, project_id: strawberry.ID, branch: str
+    ) -> BranchMatch | None:
+        problem = ref_problem(BRANCHES + branch)
+        if problem is not None:
+            raise InvalidInput(f"No branch has that name: {problem}.", field="branch")
+        actor = info.context.require_actor()
+        async with info.context.container.database.read_session() as session:
+            try:
+                project = await find.project(session, actor, id=project_id)
+            except NotFound:
+                return None
+            rows = {row.slug: row for row in await queries.live_in(session, project.id)}
+        found = match(branch, {slug: row.branch_pattern for slug, row in rows.items()})
+        return BranchMatch(
+            branch=branch,
+            environments=[Environment.of(rows[slug]) for slug in found.environments],
+            pattern=found.pattern,
+            reason=found.reason,
+        )
+
+
+@strawberry.input
+class EnvironmentCreateInput:
+    project_id: strawberry.ID
+    slug: str
+    display_name: str | None = None
+    branch_pattern: str
+    make_default: bool = False
+
+
+@strawberry.input(description="Only what is given changes. The slug never does.")
+class EnvironmentUpdateInput:
+    display_name: str | None = None
+    branch_pattern: str | None = None
+    make_default: bool | None = strawberry.field(
+        default=None,
+        description="True moves the default here; to take it away, make another the default.",
+    )
+
+
+@strawberry.type
+class EnvironmentPayload(MutationPayload):
+    environment: Environment | None = None
+
+
+@strawberry.type
+class EnvironmentMutations:
+    @strawberry.mutation(description="With an instance of every app of the project.")
+    async def environment_create(
+        self, info: Info, input: EnvironmentCreateInput
+    ) -> EnvironmentPayload:
+        async def work(session: WriteSession, actor: Actor) -> EnvironmentPayload:
+            row = await service.create(
+                session,
+                actor,
+                await find.project(session, actor, id=input.project_id),
+                slug=input.slug,
+                display_name=input.display_name,
+                branch_pattern=input.branch_pattern,
+                make_default=input.make_default,
+                wildcard_base=info.context.container.settings.wildcard_base,
+            )
+            return EnvironmentPayload(environment=Environment.of(row))
+
+        return await mutate(info, EnvironmentPayload, work)
+
+    @strawberry.mutation
+    async def environment_update(
+        self, info: Info, id: strawberry.ID, input: EnvironmentUpdateInput
+    ) -> EnvironmentPayload:
+        async def work(session: WriteSession, actor: Actor) -> EnvironmentPayload:
+            row = await service.update(
+                session,
+                actor,
+                await find.environment(session, actor, id=id),
+                display_name=input.display_name,
+                branch_pattern=input.branch_pattern,
+                make_default=input.make_default,
+            )
+            return EnvironmentPayload(environment=Environment.of(row))
+
+        return await mutate(info, EnvironmentPayload, work)
+
+    @strawberry.mutation(
+        description="Its apps are stopped, and their variables, jobs and routes removed. The default"
+        " environment is refused: make another the default first."
+    )
+    async def environment_delete(
+        self, info: Info, id: strawberry.ID, confirm: Confirm
+    ) -> EnvironmentPayload:
+        async def work(session: WriteSession, actor: Actor) -> EnvironmentPayload:
+            row = await find.environment(session, actor, id=id)
+            require_confirmation(row.slug, confirm)
+            row = await service.delete(session, actor, row)
+            return EnvironmentPayload(environment=Environment.of(row))
+
+        return await mutate(info, EnvironmentPayload, work)

@@ -1,0 +1,22 @@
+"""The tables' enums as GraphQL's. Declared here together: each must be before any type mentions it."""
+
+from __future__ import annotations
+
+import strawberry
+
+from app import models
+from app.instances.plan import ChangeKind
+
+strawberry.enum(
+    models.Role,
+    description="What a member may do in an organization: each at least what the next may.",
+)
+strawberry.enum(models.PushStatus, description="What became of a push.")
+strawberry.enum(models.BuildStatus, description="How far a build has come.")
+strawberry.enum(models.BuildKind, description="What a build makes.")
+strawberry.enum(models.DeploymentStatus, description="The last four are final.")
+strawberry.enum(models.DeploymentPhase, description="The steps of a deployment, in order.")
+strawberry.enum(models.DeploymentTrigger, description="What a deployment was made by.")
+strawberry.enum(models.StepStatus, description="How far a step of a deployment has come.")
+strawberry.enum(models.FailureCode, description="Why a build or a deployment failed.")
+strawberry.enum(ChangeKind, description="How a variable differs from the current release.")

@@ -1,0 +1,147 @@
+"""Every read that more than one object of a request may need, batched: the end of N+1.
+
+One instance a request (and a fresh one after each mutation, so that nothing read before it is shown
+after it). Each batch opens a read session of its own: sibling resolvers never share one, and none is held
+while a resolver waits for anything else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+from strawberry.dataloader import DataLoader
+
+from app import models
+from app.db import Database
+from app.errors import LimitReached, NotFound
+from app.graphql.connection import Listing, Page, Slice, count_statement, page_statement, slice_of
+
+MAXIMUM_ROWS = 20_000
+"""What one connection field may come to in one request, all parents together."""
+
+R = TypeVar("R", bound=models.Base)
+Column = InstrumentedAttribute[Any]
+
+
+class _One(NamedTuple):
+    columns: tuple[Column, ...]
+    values: tuple[Hashable, ...]
+
+
+class _Many(NamedTuple):
+    column: Column
+    value: str
+    order: Column
+
+
+class _PageOf(NamedTuple):
+    listing: Listing
+    parent: str
+    filter: Hashable
+    page: Page
+
+
+class _CountOf(NamedTuple):
+    listing: Listing
+    parent: str
+    filter: Hashable
+
+
+class Loaders:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._one = DataLoader(load_fn=self._load_one)
+        self._many = DataLoader(load_fn=self._load_many)
+        self._page = DataLoader(load_fn=self._load_pages)
+        self._count = DataLoader(load_fn=self._load_counts)
+
+    async def find(self, row: type[R], **values: Hashable) -> R | None:
+        """The row whose columns have these values, which must be unique together."""
+        columns = tuple(getattr(row, name) for name in values)
+        found = await self._one.load(_One(columns, tuple(values.values())))
+        return cast("R | None", found)
+
+    async def by_id(self, row: type[R], identifier: str) -> R:
+        """Raises NotFound: it was deleted while this request was being answered."""
+        found = await self.find(row, id=identifier)
+        if found is None:
+            raise NotFound(f"{identifier} was deleted meanwhile.")
+        return found
+
+    async def all_of(self, row: type[R], column: Column, value: str, order: Column) -> Sequence[R]:
+        """Every row whose ``column`` is ``value``; for lists that are short by nature."""
+        del row  # names the result's type
+        found = await self._many.load(_Many(column, value, order))
+        return cast("Sequence[R]", found)
+
+    async def page(self, listing: Listing, parent: str, filter: Hashable, page: Page) -> Slice:
+        return await self._page.load(_PageOf(listing, parent, filter, page))
+
+    async def count(self, listing: Listing, parent: str, filter: Hashable) -> int:
+        return await self._count.load(_CountOf(listing, parent, filter))
+
+    async def _load_one(self, keys: list[_One]) -> list[models.Base | None]:
+        groups: dict[tuple[Column, ...], list[_One]] = defaultdict(list)
+        for key in keys:
+            groups[key.columns].append(key)
+        found: dict[_One, models.Base] = {}
+        async with self._database.read_session() as session:
+            for columns, group in groups.items():
+                wanted = tuple_(*columns).in_([key.values for key in group])
+                rows = await session.scalars(select(columns[0].class_).where(wanted))
+                for row in rows:
+                    values = tuple(getattr(row, column.key) for column in columns)
+                    found[_One(columns, values)] = row
+        return [found.get(key) for key in keys]
+
+    async def _load_many(self, keys: list[_Many]) -> list[Sequence[models.Base]]:
+        groups: dict[tuple[Column, Column], list[_Many]] = defaultdict(list)
+        for key in keys:
+            groups[key.column, key.order].append(key)
+        found: dict[_Many, list[models.Base]] = defaultdict(list)
+        async with self._database.read_session() as session:
+            for (column, order), group in groups.items():
+                wanted = column.in_([key.value for key in group])
+                rows = await session.scalars(select(column.class_).where(wanted).order_by(order))
+                for row in rows:
+                    found[_Many(column, getattr(row, column.key), order)].append(row)
+        return [found[key] for key in keys]
+
+    async def _load_pages(self, keys: list[_PageOf]) -> list[Slice]:
+        groups: dict[tuple[Listing, Hashable, Page], list[_PageOf]] = defaultdict(list)
+        for key in keys:
+            groups[key.listing, key.filter, key.page].append(key)
+        found: dict[_PageOf, list[Any]] = defaultdict(list)
+        async with self._database.read_session() as session:
+            for (listing, filter, page), group in groups.items():
+                _refuse_too_many(len(group), page)
+                parents = [key.parent for key in group]
+                statement = page_statement(listing, parents, filter, page)
+                for parent, row in await session.execute(statement):
+                    found[_PageOf(listing, parent, filter, page)].append(row)
+        return [slice_of(found[key], key.page) for key in keys]
+
+    async def _load_counts(self, keys: list[_CountOf]) -> list[int]:
+        groups: dict[tuple[Listing, Hashable], list[_CountOf]] = defaultdict(list)
+        for key in keys:
+            groups[key.listing, key.filter].append(key)
+        found: dict[_CountOf, int] = {}
+        async with self._database.read_session() as session:
+            for (listing, filter), group in groups.items():
+                statement = count_statement(listing, [key.parent for key in group], filter)
+                for parent, number in await session.execute(statement):
+                    found[_CountOf(listing, parent, filter)] = number
+        return [found.get(key, 0) for key in keys]
+
+
+def _refuse_too_many(parents: int, page: Page) -> None:
+    if parents * page.limit > MAXIMUM_ROWS:
+        raise LimitReached(
+            f"{parents} objects with up to {page.limit} listed under each is more than one request"
+            f" may read ({MAXIMUM_ROWS:,}).",
+            hint="Ask for smaller pages with `first`, or for fewer parents.",
+        )

@@ -1,0 +1,102 @@
+"""The whole graph: every noun's part of Query and Mutation, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError, GraphQLSchema, lexicographic_sort_schema, print_schema
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxTokensLimiter,
+    ParserCache,
+    SchemaExtension,
+    ValidationCache,
+)
+from strawberry.types import ExecutionContext
+
+from app.apps.graphql import AppMutations
+from app.deployments.graphql import DeploymentMutations
+from app.environments.graphql import EnvironmentMutations, EnvironmentQueries
+from app.graphql.errors import ReportErrors
+from app.graphql.limits import MAX_TOKENS, UNCLEAN, CleanStrings, LimitDocument, is_clean
+from app.graphql.root import RootQueries
+from app.graphql.scalars import CONFIG
+from app.instances.graphql import InstanceMutations
+from app.organizations.graphql import OrganizationMutations, OrganizationQueries
+from app.projects.graphql import ProjectMutations
+from app.reconcile.graphql import ReconcilerQueries
+from app.tokens.graphql import TokenMutations, ViewerQueries
+
+CACHED_DOCUMENTS = 256
+
+
+@strawberry.type
+class Query(
+    ViewerQueries,
+    RootQueries,
+    OrganizationQueries,
+    EnvironmentQueries,
+    ReconcilerQueries,
+):
+    pass
+
+
+@strawberry.type
+class Mutation(
+    OrganizationMutations,
+    ProjectMutations,
+    EnvironmentMutations,
+    AppMutations,
+    InstanceMutations,
+    DeploymentMutations,
+    TokenMutations,
+):
+    pass
+
+
+class CleanVariables(SchemaExtension):
+    """``CleanStrings`` for what comes beside the document."""
+
+    def on_validate(self) -> Iterator[None]:
+        if not is_clean(self.execution_context.variables):
+            refusal = GraphQLError(UNCLEAN, extensions={"code": "INVALID"})
+            self.execution_context.pre_execution_errors = [refusal]
+        yield
+
+
+class PaasSchema(strawberry.Schema):
+    """Errors are logged by ``ReportErrors``, once and under their request's id."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        return
+
+
+EXTENSIONS: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
+    ReportErrors,
+    lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
+    lambda: AddValidationRules([LimitDocument, CleanStrings]),
+    lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+    lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+    CleanVariables,
+]
+
+schema = PaasSchema(query=Query, mutation=Mutation, config=CONFIG, extensions=EXTENSIONS)
+
+
+def core_schema() -> GraphQLSchema:
+    """graphql-core's view of it, for printing and comparing."""
+    core: Any = schema._schema
+    assert isinstance(core, GraphQLSchema)
+    return core
+
+
+def sdl() -> str:
+    """The schema as text, in an order that does not depend on the code's. Ends with a newline.
+
+    Sorted here and not by Strawberry's ``sort_schema``, which breaks the results of every enum.
+    """
+    return print_schema(lexicographic_sort_schema(core_schema())) + "\n"

@@ -1,0 +1,151 @@
+"""Any object by its id, for whoever may see it.
+
+An id says what kind it names, so that a list of ids costs one statement a kind. Each statement reaches up
+to the organization and is narrowed by ``visible_to``: an object of another organization, one that is
+being torn down and one that never was are all simply not there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Select, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.actor import Actor
+from app.access.find import visible_to
+from app.ids import prefix_of
+from app.models import (
+    ApiToken,
+    App,
+    Base,
+    Build,
+    Deployment,
+    Environment,
+    Instance,
+    Membership,
+    Organization,
+    Project,
+    Push,
+    Release,
+    User,
+)
+from app.names import is_id
+
+Statement = Callable[[Actor], Select[Any]]
+
+
+def _in_organization(row: type[Base], *joins: tuple[type[Base], Any]) -> Statement:
+    """Rows of ``row`` that reach an organization of the actor's through ``joins``."""
+
+    def statement(actor: Actor) -> Select[Any]:
+        selected: Select[Any] = select(row)
+        for target, on in joins:
+            selected = selected.join(target, on)
+        return visible_to(actor, selected)
+
+    return statement
+
+
+_TO_ORGANIZATION = (Organization, Project.organization_id == Organization.id)
+_FROM_APP = ((Project, App.project_id == Project.id), _TO_ORGANIZATION)
+_FROM_INSTANCE = (
+    (App, (Instance.app_id == App.id) & App.deleted_at.is_(None)),
+    (Environment, (Instance.environment_id == Environment.id) & Environment.deleted_at.is_(None)),
+    *_FROM_APP,
+)
+
+
+def _users(actor: Actor) -> Select[Any]:
+    """The actor, and whoever shares an organization with the actor."""
+    own = select(Membership.organization_id).where(Membership.user_id == actor.user_id)
+    shared = select(Membership.user_id).where(Membership.organization_id.in_(own))
+    everybody = true() if actor.is_admin else User.id.in_(shared) | (User.id == actor.user_id)
+    return select(User).where(everybody)
+
+
+def _tokens(actor: Actor) -> Select[Any]:
+    own = true() if actor.is_admin else ApiToken.user_id == actor.user_id
+    return select(ApiToken).where(own)
+
+
+_KINDS: dict[str, tuple[type[Base], Statement]] = {
+    "org": (Organization, _in_organization(Organization)),
+    "prj": (Project, _in_organization(Project, _TO_ORGANIZATION)),
+    "env": (
+        Environment,
+        _in_organization(
+            Environment,
+            (
+                Project,
+                (Environment.project_id == Project.id) & Environment.deleted_at.is_(None),
+            ),
+            _TO_ORGANIZATION,
+        ),
+    ),
+    "app": (
+        App,
+        _in_organization(
+            App,
+            (Project, (App.project_id == Project.id) & App.deleted_at.is_(None)),
+            _TO_ORGANIZATION,
+        ),
+    ),
+    "ins": (Instance, _in_organization(Instance, *_FROM_INSTANCE)),
+    "rel": (
+        Release,
+        _in_organization(Release, (Instance, Release.instance_id == Instance.id), *_FROM_INSTANCE),
+    ),
+    "dep": (
+        Deployment,
+        _in_organization(
+            Deployment, (Instance, Deployment.instance_id == Instance.id), *_FROM_INSTANCE
+        ),
+    ),
+    "bld": (
+        Build,
+        _in_organization(
+            Build, (App, (Build.app_id == App.id) & App.deleted_at.is_(None)), *_FROM_APP
+        ),
+    ),
+    "psh": (
+        Push,
+        _in_organization(
+            Push, (App, (Push.app_id == App.id) & App.deleted_at.is_(None)), *_FROM_APP
+        ),
+    ),
+    "mem": (
+        Membership,
+        lambda actor: (
+            select(Membership)
+            if actor.is_admin
+            else select(Membership).where(
+                Membership.organization_id.in_(
+                    select(Membership.organization_id).where(Membership.user_id == actor.user_id)
+                )
+            )
+        ),
+    ),
+    "usr": (User, _users),
+    "tok": (ApiToken, _tokens),
+}
+"""By the prefix of the id."""
+
+
+async def by_ids(
+    session: AsyncSession, actor: Actor, identifiers: Sequence[str]
+) -> list[Base | None]:
+    """In the order of ``identifiers``; None for each that the actor may not know of."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for identifier in identifiers:
+        if is_id(identifier) and prefix_of(identifier) in _KINDS:
+            wanted[prefix_of(identifier)].append(identifier)
+    found: dict[str, Base] = {}
+    for prefix, ids in wanted.items():
+        row, statement = _KINDS[prefix]
+        column = row.__table__.c.id
+        for each in await session.scalars(statement(actor).where(column.in_(ids))):
+            found[each.id] = each
+    return [found.get(identifier) for identifier in identifiers]
