@@ -77,6 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     push_max_mb: int = 1024
     rollout_timeout_seconds: int = 300
     lease_seconds: int = 15
+    ready_file: str = ""
+    """Touched by a worker when it has begun to look for work."""
     log_level: str = "INFO"
     fault_kill: str = ""
 

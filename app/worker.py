@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from app import faults, log
 from app.container import Container, database_url, open_container
@@ -40,6 +41,8 @@ async def work(settings: Settings) -> None:
             lease_seconds=settings.lease_seconds,
         )
         logger.info("worker %s on the %s engine", driver.worker, container.engine)
+        if settings.ready_file:
+            Path(settings.ready_file).touch()
         await driver.run(stop)
     finally:
         await container.close()

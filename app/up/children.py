@@ -169,9 +169,11 @@ def leftovers(files: Files) -> list[Leftover]:
     return sorted(found, key=lambda leftover: leftover.create_time)
 
 
-def end_leftover(leftover: Leftover, *, seconds: float = 15) -> None:
-    """SIGTERM, wait, then kill its session. Postgres is asked for a fast shutdown."""
-    stop = signal.SIGINT if leftover.name == "postgres" else signal.SIGTERM
+def end_leftover(leftover: Leftover, *, stop_apps: bool = False, seconds: float = 60) -> None:
+    """Signal it, wait, then kill its session. The agent leaves its apps running, for the next agent to
+    adopt, unless ``stop_apps``."""
+    interrupts = leftover.name == "postgres" or (leftover.name == "agent" and stop_apps)
+    stop = signal.SIGINT if interrupts else signal.SIGTERM
     try:
         process = psutil.Process(leftover.pid)
         process.send_signal(stop)

@@ -25,7 +25,7 @@ def down(settings: Settings, say: Say) -> None:
     left = children.leftovers(Files(home))
     for leftover in reversed(left):
         say(f"Stopping {leftover.name} (process {leftover.pid})")
-        children.end_leftover(leftover)
+        children.end_leftover(leftover, stop_apps=True)
     say("Stopped." if left else f"Nothing of {home} runs.")
 
 

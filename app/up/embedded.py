@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import sysconfig
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,12 +35,25 @@ async def components(settings: Settings, say: Say) -> AsyncIterator[ChildSpec]:
         yield await asyncio.to_thread(database.spec, settings, say)
     yield agent(settings)
     yield traefik(settings)
-    yield platform.api(settings, "embedded")
-    yield platform.worker(settings, "embedded")
+    for spec in platform.processes(settings, {"PAAS_SCHEDULER": "embedded"}):
+        yield spec
 
 
 def agent(settings: Settings) -> ChildSpec:
-    raise NotImplementedError
+    """SIGINT has it stop the apps as well; SIGTERM, which clears away a left-over, lets them run on."""
+
+    async def ready() -> bool:
+        return await probe.is_ok("127.0.0.1", settings.agent_port, "/traefik.json")
+
+    return ChildSpec(
+        name="agent",
+        title="Agent",
+        argv=platform.paas("agent"),
+        ready=ready,
+        detail="runs apps as processes, isolating nothing",
+        stop_signal=signal.SIGINT,
+        stop_seconds=60,
+    )
 
 
 def traefik(settings: Settings) -> ChildSpec:
@@ -67,12 +81,13 @@ def traefik_arguments(settings: Settings) -> list[str]:
         f"--entrypoints.traefik.address=127.0.0.1:{settings.ingress_api_port}",
         "--api.insecure=true",
         "--ping=true",
-        f"--providers.http.endpoint=http://127.0.0.1:{settings.agent_port}/traefik",
+        f"--providers.http.endpoint=http://127.0.0.1:{settings.agent_port}/traefik.json",
         "--providers.http.pollinterval=200ms",
         "--providers.providersthrottleduration=100ms",
         "--global.checknewversion=false",
         "--global.sendanonymoususage=false",
         "--log.level=INFO",
+        "--log.nocolor=true",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from app.settings import Settings
 from app.up import probe
@@ -15,7 +16,13 @@ def paas(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "app.cli.main", *arguments]
 
 
-def api(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
+def processes(settings: Settings, environment: Mapping[str, str]) -> list[ChildSpec]:
+    """``environment``: what they must be told beyond our own, e.g. which engine it is."""
+    told = {"PAAS_HOME": str(settings.home_path), **environment}
+    return [_api(settings, told), _worker(settings, told)]
+
+
+def _api(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
     async def ready() -> bool:
         return await probe.is_ok(_reachable(settings.api_host), settings.api_port, "/readyz")
 
@@ -32,3 +39,27 @@ def api(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
 def _reachable(host: str) -> str:
     """Where to connect to something that listens on ``host``."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def _worker(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
+    async def ready() -> bool:
+        return file.exists()
+
+    async def forget() -> None:
+        file.unlink(missing_ok=True)
+
+    file = ready_file(settings)
+    return ChildSpec(
+        name="worker",
+        title="Worker",
+        argv=paas("worker"),
+        ready=ready,
+        detail="builds, deploys, repairs",
+        env={**environment, "PAAS_READY_FILE": str(file)},
+        before_start=forget,
+    )
+
+
+def ready_file(settings: Settings) -> Path:
+    """Touched by the worker once it listens for work: it has no port to ask."""
+    return settings.home_path / "run" / "worker.ready"
