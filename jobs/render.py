@@ -223,26 +223,39 @@ def _driver(artifact: Artifact, capabilities: Capabilities) -> str:
     return "docker" if artifact.kind == "image" else capabilities.slug_driver
 
 
-_START_SLUG = (
+_UNPACK = (
     'cd "$NOMAD_TASK_DIR" || exit 1; '
     "[ -d app ] || { rm -rf app.part && mkdir app.part && tar -xof slug -C app.part"
     " && mv app.part app && rm -f slug; } || exit 1; "
-    'cd app || exit 1; exec /bin/sh .paas/start "$1"'
+    "cd app || exit 1; "
 )
-"""Unpacks once into the task's own folder; a restart finds it done. The archive's ``.paas/start`` sets up
-the language's paths and runs the line it is given."""
+"""Unpacks once into the task's own folder; a restart finds it done."""
+
+_RUN = 'exec /bin/sh .paas/start "$1"'
+"""The archive's ``.paas/start`` sets up the language's paths and runs the line it is given."""
+
+_RUN_BELOW = (
+    '/bin/sh .paas/start "$1" & app=$!; '
+    "trap 'kill -TERM \"$app\"' TERM; "
+    'wait "$app"; code=$?; '
+    'while kill -0 "$app" 2>/dev/null; do wait "$app"; code=$?; done; '
+    'exit "$code"'
+)
+"""The same, with the shell staying as process 1 of a name space: the kernel keeps SIGTERM from a process 1
+that does not handle it, so that most apps would be stopped by SIGKILL after ``KILL_TIMEOUT``."""
 
 
 def _config(artifact: Artifact, driver: str, capabilities: Capabilities) -> dict[str, Any]:
     command: dict[str, Any] = {}
     if artifact.kind == "slug":
-        command = _shell(_START_SLUG, "start", artifact.command)
+        run = _RUN_BELOW if driver == "exec" else _RUN
+        command = _shell(_UNPACK + run, "start", artifact.command)
     elif artifact.command:
         command = _shell(artifact.command)
     if driver != "docker":
         return command
     image = artifact.reference if artifact.kind == "image" else capabilities.slug_image
-    return {"image": image, "ports": [PORT_LABEL], **command}
+    return {"image": image, "init": True, "ports": [PORT_LABEL], **command}
 
 
 def _shell(*arguments: str) -> dict[str, Any]:
