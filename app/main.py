@@ -6,14 +6,12 @@ import asyncio
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from app import faults, log
 from app.container import Container, database_url, open_container
 from app.http import health, landing
-from app.http.limits import BodyLimit
 from app.migrate import migrate_if_behind
 from app.settings import Settings
 
@@ -22,17 +20,16 @@ _SHUTDOWN_SECONDS = 10
 
 
 def create_app(container: Container) -> Starlette:
-    """The ASGI application; whoever opened the container closes it afterwards."""
-    limit = container.settings.api_max_body_mb * 1024 * 1024
-    return Starlette(
-        routes=_routes(container),
-        middleware=[Middleware(BodyLimit, max_bytes=limit, except_below=("/git/",))],
-    )
+    """The ASGI application; whoever opened the container closes it afterwards.
+
+    Each part limits what it reads: GraphQL and REST their bodies, git its streams.
+    """
+    return Starlette(routes=_routes(container))
 
 
 def _routes(container: Container) -> list[BaseRoute]:
     from app import rest
-    from app.graphql.app import graphql_app
+    from app.graphql.asgi import graphql_app
     from app.http import slugs
     from app.http.git import GitApp
 
@@ -59,7 +56,7 @@ async def serve(settings: Settings) -> None:
             host=settings.api_host,
             port=settings.api_port,
             http="httptools",
-            ws="websockets-sansio",
+            ws="none",
             access_log=False,
             log_config=None,
             server_header=False,

@@ -29,8 +29,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wildcard_base: str = "apps.localhost"
     api_host: str = "127.0.0.1"
     api_port: int = 7070
-    api_max_body_mb: int = 4
-    """Largest request body of GraphQL and REST; a git push has ``push_max_mb``."""
     ingress_host: str = "127.0.0.1"
     ingress_port: int = 7080
     ingress_api_port: int = 7081
@@ -42,6 +40,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     internal_url: str = ""
     """Where engine nodes reach the API (slug downloads); empty means ``public_url``."""
     scheduler: Literal["embedded", "nomad", "auto"] = "auto"
+    nomad_port: int = 4646
+    """Of the Nomad that ``paas up --engine nomad`` starts; the two after it are for its own talk."""
+    consul_port: int = 8500
+    """Of the Consul that it starts, and likewise the two after it."""
+    registry_port: int = 7083
+    """Of the image registry that it starts."""
     nomad_addr: str = ""
     nomad_token: str = ""
     nomad_token_file: str = ""

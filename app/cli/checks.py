@@ -96,10 +96,10 @@ def postgres(settings: Settings) -> Iterator[Finding]:
 
 
 def traefik(settings: Settings) -> Iterator[Finding]:
-    from app.up.embedded import traefik_binary
+    from app.adapters.local.traefik import binary
 
     try:
-        yield ok(f"Traefik: {traefik_binary()}")
+        yield ok(f"Traefik: {binary()}")
     except ExternalFailure as error:
         yield Finding("missing", error.message, error.hint or "")
 
@@ -139,6 +139,22 @@ def node(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok(f"Node {node_version}")
+
+
+def engines(settings: Settings) -> Iterator[Finding]:
+    """Only for `paas up --engine nomad`."""
+    from app.engines import install
+
+    for name in ("nomad", "consul"):
+        found = install.find(name)
+        if found is not None:
+            yield ok(f"{name.capitalize()}: {found}")
+        elif shutil.which("go") is None:
+            remedy = f"Put {name} on PATH; or install Go, and type: paas engine install"
+            yield Finding("optional", f"No {name.capitalize()}: the embedded engine only", remedy)
+        else:
+            remedy = "paas engine install   (builds it with Go, some minutes)"
+            yield Finding("optional", f"No {name.capitalize()}: the embedded engine only", remedy)
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

@@ -1,4 +1,4 @@
-"""A limit on request bodies, for everything but git: a push is streamed and has limits of its own."""
+"""A limit on request bodies, whether announced or not."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ class BodyTooLarge(Exception):
 
 
 class BodyLimit:
-    """Answers 413 before or while a body over ``max_bytes`` is read. ``except_below`` are path prefixes."""
+    """Answers 413 before or while a body over ``max_bytes`` is read."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int, except_below: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
-        self._except_below = except_below
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(self._except_below):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         if _announced(scope) > self._max_bytes:

