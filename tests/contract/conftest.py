@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.world import SampleJob, World
 
-WORLDS = ["memory"]
+WORLDS = ["memory", "embedded", pytest.param("nomad", marks=[pytest.mark.nomad, pytest.mark.slow])]
 """Modules of ``tests.contract.worlds``; use ``pytest.param(name, marks=…)`` for one that needs an engine."""
 
 

@@ -1,0 +1,249 @@
+"""Copies as containers of a local Docker engine, driven through its HTTP API.
+
+The API and not the ``docker`` command: values with newlines survive, and no secret stands in an argument.
+Containers go on without the agent and are found again by label.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from app.agent.driver import Exit, StartFailed
+from app.agent.environment import Folders, build
+from app.agent.http import Endpoint, HTTPFailure, request
+from app.agent.logfiles import tail
+from app.agent.records import CopyRecord
+from app.agent.signals import background
+from app.agent.spec import JobSpec
+from app.agent.store import Store
+
+_API = "/v1.41"
+_LABEL = "paas.copy"
+_HOME_LABEL = "paas.home"
+_KNOWN_SECONDS = 5.0
+_PULL_SECONDS = 600.0
+_KEPT_LINES = 500
+
+
+class DockerFailure(Exception):
+    """The engine refused, in its own words; ``status`` 0 when it did not answer at all."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ContainerHandle:
+    def __init__(self, driver: DockerDriver, container: str) -> None:
+        self.exited: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._driver = driver
+        self._container = container
+        self._waiting = background(self._wait(), f"container {container[:12]}")
+
+    async def stop(self, signal_name: str, timeout: float) -> None:
+        query = urlencode({"t": max(1, round(timeout))})
+        with contextlib.suppress(DockerFailure):
+            await self._driver.call(
+                "POST", f"/containers/{self._container}/stop?{query}", timeout=timeout + 30
+            )
+        await asyncio.wait([self.exited], timeout=10)
+
+    async def _wait(self) -> None:
+        """Also across restarts of the Docker engine: only a container's own state ends the wait."""
+        while not self.exited.done():
+            try:
+                await self._driver.call("POST", f"/containers/{self._container}/wait", timeout=None)
+                state = (await self._driver.inspect(self._container))["State"]
+            except DockerFailure as failure:
+                if failure.status == 404:
+                    self.exited.set_result(Exit(None))
+                    return
+                await asyncio.sleep(1)  # the engine is away: ask again
+                continue
+            if not state["Running"]:
+                self.exited.set_result(Exit(state["ExitCode"], oom_killed=state["OOMKilled"]))
+
+
+class DockerDriver:
+    """``home`` tells this agent's containers from those of another on the same Docker engine."""
+
+    def __init__(self, store: Store, socket: str = "/var/run/docker.sock") -> None:
+        self._store = store
+        self._home = str(store.folder)
+        self._endpoint = Endpoint(unix=socket)
+        self._available = (float("-inf"), False)
+
+    async def available(self) -> bool:
+        """Whether a Docker engine answers; asked at most every few seconds."""
+        asked, answer = self._available
+        if time.monotonic() - asked > _KNOWN_SECONDS:
+            try:
+                await self.call("GET", "/version", timeout=3)
+                answer = True
+            except DockerFailure:
+                answer = False
+            self._available = (time.monotonic(), answer)
+        return answer
+
+    async def start(
+        self, copy: CopyRecord, spec: JobSpec, secrets: Mapping[str, str]
+    ) -> ContainerHandle:
+        await self.remove(copy)
+        try:
+            await self._ensure_image(spec.config["image"])
+            created = await self.call(
+                "POST",
+                f"/containers/create?name={_name(copy)}",
+                self._container(copy, spec, secrets),
+            )
+            copy.container = created["Id"]
+            self._store.save_copy(copy)
+            await self.call("POST", f"/containers/{copy.container}/start")
+        except DockerFailure as failure:
+            raise StartFailed(
+                f"Docker cannot run the app's image: {failure}",
+                permanent=failure.status in {400, 404},
+            ) from failure
+        return ContainerHandle(self, copy.container)
+
+    async def adopt(self, copy: CopyRecord, spec: JobSpec) -> ContainerHandle | None:
+        try:
+            found = await self.inspect(_name(copy))
+        except DockerFailure as failure:
+            return None if failure.status == 404 or not copy.container else self._hope(copy)
+        if not found["State"]["Running"]:
+            return None
+        copy.container = found["Id"]
+        return ContainerHandle(self, copy.container)
+
+    async def log_tail(self, copy: CopyRecord, lines: int) -> Sequence[str]:
+        """From the engine while the container is there; else what was kept of it."""
+        if copy.container:
+            with contextlib.suppress(DockerFailure):
+                return await self._container_lines(copy, lines)
+        return tail(self._store.log_path(copy.id), lines)
+
+    async def remove(self, copy: CopyRecord) -> None:
+        """Keep the last lines, then remove the container with its anonymous volumes."""
+        if copy.container:
+            with contextlib.suppress(DockerFailure):
+                kept = await self._container_lines(copy, _KEPT_LINES)
+                self._store.log_path(copy.id).write_text("\n".join(kept))
+        await self._remove(_name(copy))
+        copy.container = ""
+
+    async def remove_strays(self, known: set[str]) -> None:
+        """Containers of this agent that no record knows of."""
+        if not await self.available():
+            return
+        filters = msgspec.json.encode({"label": [f"{_HOME_LABEL}={self._home}"]}).decode()
+        query = urlencode({"all": "true", "filters": filters})
+        for container in await self.call("GET", f"/containers/json?{query}"):
+            if container["Labels"].get(_LABEL) not in known:
+                await self._remove(container["Id"])
+
+    async def inspect(self, container: str) -> Any:
+        return await self.call("GET", f"/containers/{container}/json")
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, timeout: float | None = 60.0
+    ) -> Any:
+        """The decoded answer, None when it is empty. Raises DockerFailure."""
+        content = await self._raw(method, path, body, timeout)
+        return msgspec.json.decode(content) if content.strip() else None
+
+    async def _raw(self, method: str, path: str, body: Any, timeout: float | None) -> bytes:
+        headers = [("Content-Type", "application/json")] if body is not None else []
+        encoded = b"" if body is None else msgspec.json.encode(body)
+        try:
+            async with request(
+                self._endpoint, method, _API + path, headers=headers, body=encoded, timeout=timeout
+            ) as response:
+                content = await response.read()
+        except HTTPFailure as failure:
+            raise DockerFailure(f"the Docker engine does not answer ({failure})") from failure
+        if response.status >= 400:
+            raise DockerFailure(_message(content), response.status)
+        return content
+
+    def _hope(self, copy: CopyRecord) -> ContainerHandle:
+        """Docker is away just now, not the container: its handle asks until Docker answers."""
+        return ContainerHandle(self, copy.container)
+
+    def _container(
+        self, copy: CopyRecord, spec: JobSpec, secrets: Mapping[str, str]
+    ) -> dict[str, Any]:
+        environment = build(copy, spec, Folders("/local", "/alloc", "/secrets"), secrets)
+        inside = f"{spec.port_inside or copy.port}/tcp"
+        command = spec.config.get("command")
+        return {
+            "Image": spec.config["image"],
+            **({"Cmd": [command, *(spec.config.get("args") or ())]} if command else {}),
+            "Env": [f"{name}={value}" for name, value in environment.items()],
+            "Labels": {_LABEL: copy.id, _HOME_LABEL: self._home, "paas.job": copy.job},
+            "StopSignal": spec.kill_signal,
+            "ExposedPorts": {inside: {}},
+            "HostConfig": {
+                "Memory": spec.memory_mb << 20,
+                "MemorySwap": spec.memory_mb << 20,
+                "NanoCpus": spec.cpu * 1_000_000,
+                "PortBindings": {inside: [{"HostIp": "127.0.0.1", "HostPort": str(copy.port)}]},
+                "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+            },
+        }
+
+    async def _ensure_image(self, image: str) -> None:
+        try:
+            await self.call("GET", f"/images/{quote(image)}/json")
+        except DockerFailure as failure:
+            if failure.status != 404:
+                raise
+            query = urlencode({"fromImage": image})
+            answer = await self._raw("POST", f"/images/create?{query}", None, _PULL_SECONDS)
+            _raise_pull_error(answer)
+
+    async def _container_lines(self, copy: CopyRecord, lines: int) -> list[str]:
+        query = urlencode({"stdout": 1, "stderr": 1, "tail": lines})
+        content = await self._raw("GET", f"/containers/{copy.container}/logs?{query}", None, 30)
+        return _unframe(content).decode(errors="replace").splitlines()
+
+    async def _remove(self, container: str) -> None:
+        with contextlib.suppress(DockerFailure):
+            await self.call("DELETE", f"/containers/{container}?force=true&v=true")
+
+
+def _name(copy: CopyRecord) -> str:
+    return f"paas-{copy.id}"
+
+
+def _message(content: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(content)["message"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return content[:300].decode(errors="replace")
+
+
+def _raise_pull_error(answer: bytes) -> None:
+    """A failed pull answers 200, with the error in the last of its progress lines."""
+    for line in answer.splitlines():
+        if b'"error"' in line:
+            raise DockerFailure(str(msgspec.json.decode(line)["error"]), 404)
+
+
+def _unframe(content: bytes) -> bytes:
+    """Docker's multiplexed stream without its 8-byte headers (stream, three zeros, length)."""
+    parts, at = [], 0
+    while (
+        at + 8 <= len(content) and content[at] in (1, 2) and content[at + 1 : at + 4] == b"\0\0\0"
+    ):
+        length = int.from_bytes(content[at + 4 : at + 8], "big")
+        parts.append(content[at + 8 : at + 8 + length])
+        at += 8 + length
+    return b"".join(parts) if parts else content

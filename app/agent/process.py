@@ -1,0 +1,194 @@
+"""Copies as processes of this machine. It isolates nothing; it only supervises.
+
+Each copy leads a session of its own, so that a signal meant for the agent does not reach it and all of it
+can be killed. Its output goes straight to a file: with a pipe it would die with the agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.agent import sessions
+from app.agent.driver import Exit, StartFailed
+from app.agent.environment import Folders, build, interpolate
+from app.agent.logfiles import rotate, tail
+from app.agent.records import CopyRecord
+from app.agent.slugs import SlugCache, SlugUnavailable
+from app.agent.spec import JobSpec
+from app.agent.store import Store
+from app.agent.user import AppUser, identity
+
+logger = logging.getLogger(__name__)
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_POLL_SECONDS = 0.25
+_AFTER_KILL_SECONDS = 10.0
+
+
+class ProcessHandle:
+    """A process, ours or one that an earlier agent started. Made on the event loop's thread."""
+
+    def __init__(
+        self, copy_id: str, pid: int, mark: str, child: subprocess.Popen[bytes] | None
+    ) -> None:
+        self.copy_id = copy_id
+        self.pid = pid
+        self.mark = mark
+        self.exited: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._child = child
+        self._over_limit = False
+        self._poller: asyncio.Task[None] | None = None
+        self._watch()
+
+    async def stop(self, signal_name: str, timeout: float) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sessions.start_mark(self.pid) == self.mark:
+                os.kill(self.pid, getattr(signal, signal_name, signal.SIGTERM))
+        done, _ = await asyncio.wait([self.exited], timeout=timeout)
+        if not done:
+            sessions.kill_session(self.pid, self.mark)
+            await asyncio.wait([self.exited], timeout=_AFTER_KILL_SECONDS)
+        sessions.kill_marked("NOMAD_ALLOC_ID", self.copy_id)
+
+    def kill_for_memory(self) -> None:
+        self._over_limit = True
+        sessions.kill_session(self.pid, self.mark)
+
+    def _watch(self) -> None:
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            self._ended()
+        except (AttributeError, OSError):
+            self._poller = asyncio.create_task(self._poll())
+        else:
+            asyncio.get_running_loop().add_reader(descriptor, self._readable, descriptor)
+
+    def _readable(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        self._ended()
+
+    async def _poll(self) -> None:
+        while sessions.start_mark(self.pid) == self.mark:  # noqa: ASYNC110 - nothing signals it here
+            await asyncio.sleep(_POLL_SECONDS)
+        self._ended()
+
+    def _ended(self) -> None:
+        """The first process is gone: so is the copy. Kill what it left before its number is given anew."""
+        sessions.kill_session(self.pid, self.mark)
+        code = None if self._child is None else self._child.wait()
+        if code is not None and code < 0:
+            code = 128 - code
+        if self._over_limit:
+            code = 128 + signal.SIGKILL
+        if not self.exited.done():
+            self.exited.set_result(Exit(code, oom_killed=self._over_limit))
+
+
+class ProcessDriver:
+    def __init__(self, store: Store, slugs: SlugCache, user: AppUser | None) -> None:
+        self._store = store
+        self._slugs = slugs
+        self._user = user
+        self._running: dict[str, tuple[ProcessHandle, int]] = {}
+
+    async def start(
+        self, copy: CopyRecord, spec: JobSpec, secrets: Mapping[str, str]
+    ) -> ProcessHandle:
+        try:
+            folders = self._make_folders(copy, spec)
+        except OSError as error:
+            raise StartFailed(f"The app's folders cannot be made: {error}") from error
+        await self._place_artifacts(spec, Path(folders.task).parent)
+        environment = {**self._base_environment(folders), **build(copy, spec, folders, secrets)}
+        child = self._spawn(copy, spec, environment, Path(folders.task).parent)
+        sessions.prefer_as_victim(child.pid)
+        copy.pid, copy.mark = child.pid, sessions.start_mark(child.pid)
+        return self._track(ProcessHandle(copy.id, child.pid, copy.mark, child), spec)
+
+    async def adopt(self, copy: CopyRecord, spec: JobSpec) -> ProcessHandle | None:
+        if copy.pid is None or not copy.mark or sessions.start_mark(copy.pid) != copy.mark:
+            sessions.kill_marked("NOMAD_ALLOC_ID", copy.id)
+            return None
+        return self._track(ProcessHandle(copy.id, copy.pid, copy.mark, None), spec)
+
+    async def log_tail(self, copy: CopyRecord, lines: int) -> Sequence[str]:
+        return tail(self._store.log_path(copy.id), lines)
+
+    async def remove(self, copy: CopyRecord) -> None:
+        sessions.kill_marked("NOMAD_ALLOC_ID", copy.id)
+        shutil.rmtree(self._store.work_folder(copy.id), ignore_errors=True)
+
+    def enforce_limits(self) -> None:
+        """Kill copies that use more memory than they were promised, and keep their logs within bounds."""
+        used = sessions.resident([handle.pid for handle, _ in self._running.values()])
+        for handle, limit in list(self._running.values()):
+            over = used.get(handle.pid, 0) > limit
+            if over and sessions.fair_share(handle.pid) > limit:
+                logger.warning("copy %s uses more than %d MB: killed", handle.copy_id, limit >> 20)
+                handle.kill_for_memory()
+            rotate(self._store.log_path(handle.copy_id))
+
+    def _track(self, handle: ProcessHandle, spec: JobSpec) -> ProcessHandle:
+        self._running[handle.copy_id] = (handle, spec.memory_mb << 20)
+        handle.exited.add_done_callback(lambda _: self._running.pop(handle.copy_id, None))
+        return handle
+
+    def _make_folders(self, copy: CopyRecord, spec: JobSpec) -> Folders:
+        work = self._store.work_folder(copy.id)
+        task = work / spec.task
+        work.mkdir(mode=0o711, exist_ok=True)
+        for folder in (task, task / "local", task / "secrets", task / "tmp", work / "alloc"):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if self._user is not None:
+                self._user.give(folder)
+        return Folders(str(task / "local"), str(work / "alloc"), str(task / "secrets"))
+
+    async def _place_artifacts(self, spec: JobSpec, task: Path) -> None:
+        try:
+            for fetch in spec.fetches:
+                await self._slugs.place(fetch, task / fetch.destination)
+        except (SlugUnavailable, OSError) as error:
+            raise StartFailed(f"The app's slug is missing: {error}") from error
+
+    def _base_environment(self, folders: Folders) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", _PATH),
+            "HOME": folders.task,
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(Path(folders.task).parent / "tmp"),
+            **({"USER": self._user.name} if self._user else {}),
+        }
+
+    def _spawn(
+        self, copy: CopyRecord, spec: JobSpec, environment: dict[str, str], folder: Path
+    ) -> subprocess.Popen[bytes]:
+        config: Mapping[str, Any] = spec.config
+        arguments = [config["command"], *(config.get("args") or ())]
+        try:
+            with self._store.log_path(copy.id).open("ab") as log:
+                return subprocess.Popen(
+                    [interpolate(argument, environment) for argument in arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    cwd=folder,
+                    start_new_session=True,
+                    umask=0o022,
+                    **identity(self._user),
+                )
+        except (OSError, ValueError) as error:
+            raise StartFailed(
+                f"The app's process cannot be started: {error}", permanent=True
+            ) from error
