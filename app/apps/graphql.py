@@ -30,7 +30,7 @@ PushType = Annotated["Push", strawberry.lazy("app.apps.graphql")]
 INSTANCES = Listing(
     row=models.Instance,
     parent=models.Instance.app_id,
-    key=models.Instance.id,
+    key=models.Instance.hostname,
     join=[(models.Environment, models.Instance.environment_id == models.Environment.id)],
     where=lambda _: [models.Environment.deleted_at.is_(None)],
 )
@@ -80,7 +80,7 @@ class App(Node):
         )
         return found
 
-    @strawberry.field(description="One for each environment of the project.")
+    @strawberry.field(description="One for each environment of the project, by its slug.")
     async def instances(
         self,
         info: Info,

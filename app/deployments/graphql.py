@@ -16,6 +16,7 @@ from app.apps.graphql import Push
 from app.builds import graphql as builds
 from app.db import WriteSession
 from app.deployments import queries, service
+from app.deployments.branch import deploy_branch
 from app.errors import NotFound
 from app.graphql.connection import After, Before, Connection, First, Last
 from app.graphql.context import Context, Info
@@ -235,6 +236,17 @@ class DeploymentPayload(MutationPayload):
 
 
 @strawberry.type
+class BranchDeployPayload(MutationPayload):
+    deployments: list[Deployment] = strawberry.field(
+        default_factory=list, description="One for each environment that the branch matches."
+    )
+    skipped: bool | None = None
+    reason: str | None = strawberry.field(
+        default=None, description="Why these environments, or why none."
+    )
+
+
+@strawberry.type
 class DeploymentMutations:
     @strawberry.mutation(description="A commit that was built before is not built again.")
     async def deployment_create(
@@ -249,6 +261,25 @@ class DeploymentMutations:
             return DeploymentPayload(deployment=Deployment.of(row))
 
         return await mutate(info, DeploymentPayload, work)
+
+    @strawberry.mutation(
+        description="The branch's newest commit, wherever a push to it would go. No match is no error:"
+        " `skipped` is true and `reason` says why."
+    )
+    async def branch_deploy(
+        self, info: Info, app_id: strawberry.ID, branch: str
+    ) -> BranchDeployPayload:
+        async def work(session: WriteSession, actor: Actor) -> BranchDeployPayload:
+            app = await find.app(session, actor, id=app_id)
+            repositories = info.context.container.repositories
+            found, rows = await deploy_branch(session, actor, app, repositories, branch=branch)
+            return BranchDeployPayload(
+                deployments=[Deployment.of(row) for row in rows],
+                skipped=not found.environments,
+                reason=found.reason,
+            )
+
+        return await mutate(info, BranchDeployPayload, work)
 
     @strawberry.mutation(
         description="Asks for it: what ran before is put back, then it ends as CANCELED."

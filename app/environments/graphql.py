@@ -31,7 +31,7 @@ InstanceType = Annotated["Instance", strawberry.lazy("app.instances.graphql")]
 INSTANCES = Listing(
     row=models.Instance,
     parent=models.Instance.environment_id,
-    key=models.Instance.id,
+    key=models.Instance.hostname,
     join=[(models.App, models.Instance.app_id == models.App.id)],
     where=lambda _: [models.App.deleted_at.is_(None)],
 )
@@ -68,7 +68,7 @@ class Environment(Node):
         found: Project = await info.context.shown(models.Project, self.project_id)
         return found
 
-    @strawberry.field(description="One for each app of the project.")
+    @strawberry.field(description="One for each app of the project, by its slug.")
     async def instances(
         self,
         info: Info,

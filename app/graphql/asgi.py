@@ -7,23 +7,23 @@ it may read the schema, and each field that needs a token says so under its own 
 from __future__ import annotations
 
 import logging
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from cross_web import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 
 from app.access.actor import Actor
-from app.errors import Unauthenticated
+from app.errors import LimitReached, Unauthenticated
 from app.graphql.context import Context, Parts
 from app.graphql.errors import INTERNAL_MESSAGE, extensions_of, known_failure
 from app.graphql.schema import schema
-from app.http.limits import BodyLimit, BodyTooLarge
 from app.ids import new_id
 from app.tokens import service as tokens
 
@@ -41,7 +41,11 @@ _CONSOLE_HEADERS = {
 
 def graphql_app(container: Parts) -> ASGIApp:
     """The application to mount at ``/graphql``."""
-    return BodyLimit(Endpoint(container), MAX_BODY_BYTES)
+    return Endpoint(container)
+
+
+class BodyTooLarge(LimitReached):
+    http_status = 413
 
 
 class Endpoint(GraphQL[Context, None]):
@@ -60,8 +64,8 @@ class Endpoint(GraphQL[Context, None]):
             # The schema has no subscription: a socket would only be a way to outlive its token.
             await WebSocket(scope, receive=receive, send=send).close(code=1008)
             return
-        request = Request(scope, receive=receive)
-        request_id = request.state.request_id = new_id("req")
+        request = Request(scope, receive=_limited(receive))
+        request_id = request.state.request_id = _request_id(request)
         response = await self._answer(request)
         response.headers["X-Request-Id"] = request_id
         await response(scope, receive, send)
@@ -76,8 +80,8 @@ class Endpoint(GraphQL[Context, None]):
             return _refusal(error.status_code, error.reason, {"code": "INVALID"})
         except RecursionError:
             return _refusal(400, "The request is nested too deeply.", {"code": "LIMIT_REACHED"})
-        except BodyTooLarge:
-            raise
+        except ClientDisconnect:
+            return Response(status_code=400)
         except Exception as error:
             known = known_failure(error)
             if known is not None:
@@ -97,10 +101,40 @@ class Endpoint(GraphQL[Context, None]):
         async with self._container.database.write_transaction() as session:
             return await tokens.authenticate(session, secret.strip())
 
+    def parse_json(self, data: str | bytes) -> Any:
+        parsed = super().parse_json(data)
+        if not isinstance(parsed, dict | list):
+            raise HTTPException(400, "The body is JSON, but not an object with a query")
+        return parsed
+
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
         return Context(self._container, request.state.actor, request.state.request_id)
+
+
+def _limited(receive: Receive) -> Receive:
+    """``receive``, but raising BodyTooLarge as soon as more than MAX_BODY_BYTES have come."""
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise BodyTooLarge(f"The request's body is over {MAX_BODY_BYTES // 1024} KiB.")
+        return message
+
+    return limited
+
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+def _request_id(request: Request) -> str:
+    """What a proxy ahead of us called it, or a new one."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else new_id("req")
 
 
 def _wants_page(request: Request) -> bool:

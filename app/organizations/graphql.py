@@ -229,10 +229,7 @@ class OrganizationMutations:
 
     @strawberry.mutation(description="Remove a member, or leave.")
     async def member_remove(
-        self,
-        info: Info,
-        organization_id: strawberry.ID,
-        user: str = strawberry.field(description="The name of an existing user."),
+        self, info: Info, organization_id: strawberry.ID, user: str
     ) -> MemberRemovePayload:
         async def work(session: WriteSession, actor: Actor) -> MemberRemovePayload:
             organization = await find.organization(session, actor, id=organization_id)

@@ -28,7 +28,7 @@ EnvironmentType = Annotated["Environment", strawberry.lazy("app.environments.gra
 ENVIRONMENTS = Listing(
     row=models.Environment,
     parent=models.Environment.project_id,
-    key=models.Environment.id,
+    key=models.Environment.slug,
     where=lambda _: [models.Environment.deleted_at.is_(None)],
 )
 APPS = Listing(
@@ -69,7 +69,7 @@ class Project(Node):
         )
         return None if found is None or found.deleted_at else found
 
-    @strawberry.field(description="In the order they were made in.")
+    @strawberry.field(description="By slug.")
     async def environments(
         self,
         info: Info,

@@ -50,7 +50,7 @@ class Platform:
     database: Database
     secret_box: SecretBox
     repositories: Repositories
-    settings: Settings = Settings(wildcard_base=BASE, public_url="https://paas.example.com")
+    settings: Settings
     engine: str = "embedded"
     scheduler: MemoryScheduler = field(default_factory=MemoryScheduler)
 
@@ -119,7 +119,8 @@ def repositories() -> OneCommit:
 
 @pytest.fixture
 async def platform(database: Database, secret_box: SecretBox, repositories: OneCommit) -> Platform:
-    return Platform(database, secret_box, cast("Repositories", repositories))
+    settings = Settings(wildcard_base=BASE, public_url="https://paas.example.com")
+    return Platform(database, secret_box, cast("Repositories", repositories), settings)
 
 
 @pytest.fixture
