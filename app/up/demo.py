@@ -83,9 +83,8 @@ class Demo:
         answer = await self._request("GET", f"{_APP_PATH}/envs/{ENVIRONMENT}/deployments/")
         if answer.status != 200:
             return False
-        found = answer.json()
-        items = found if isinstance(found, list) else found.get("items", [])
-        return any(str(item.get("status", "")).lower() == "succeeded" for item in items)
+        deployments = answer.json()["deployments"]
+        return any(deployment["status"] == "succeeded" for deployment in deployments)
 
     async def _answers_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
