@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,14 @@ from app.errors import InvalidInput
 
 Service = Literal["git-upload-pack", "git-receive-pack"]
 Send = Callable[[bytes], Awaitable[None]]
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete."""
+
+
+class RefRefused(InvalidInput):
+    """The ref cannot be moved there: not a commit, or a name that another ref stands in the way of."""
 
 
 class UnsafeSource(InvalidInput):
@@ -50,15 +59,44 @@ class RefResult:
     """None accepts the update; else the client is shown ``[remote rejected] (error)``."""
 
 
-Progress = Callable[[str], Awaitable[None]]
-"""Shows one line at the pushing client; never fails when the client is gone."""
+@dataclass(frozen=True)
+class Exchange:
+    """One request of a git client, as streams."""
 
-ReceiveHandler = Callable[
-    [Sequence[RefUpdate], Mapping[str, str], Progress], Awaitable[Sequence[RefResult]]
-]
+    body: AsyncIterator[bytes]
+    """Raises ClientGone when the client hangs up before the end."""
+    send: Send
+    """Waits while the client reads slowly; does nothing when it is gone."""
+    protocol: str
+    """The Git-Protocol header, empty without one."""
+    gone: asyncio.Event
+    """Set when the client hung up, whether or not its request was complete."""
+
+
+class PushClient(Protocol):
+    """The pushing client's terminal."""
+
+    @property
+    def gone(self) -> asyncio.Event: ...
+
+    async def say(self, line: str) -> None:
+        """Show one line; nothing happens when the client is gone."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReceivedPush:
+    updates: Sequence[RefUpdate]
+    options: Mapping[str, str]
+    """``-o key=value``; a bare ``-o key`` has an empty value."""
+    atomic: bool
+    """All of the updates, or none."""
+    client: PushClient
+
+
+ReceiveHandler = Callable[[ReceivedPush], Awaitable[Sequence[RefResult]]]
 """Called when the objects are stored and checked, and before any ref has moved: it moves the refs
-itself with ``update_ref``. Given the updates, the push options (``-o key=value``; a bare ``-o key``
-has an empty value) and the way to talk to the client."""
+itself with ``update_refs``. An update without a result is refused."""
 
 
 class Repositories(Protocol):
@@ -74,23 +112,26 @@ class Repositories(Protocol):
         """The body of ``GET info/refs``. ``protocol`` is the Git-Protocol header."""
         ...
 
-    async def upload_pack(
-        self, key: str, body: AsyncIterator[bytes], send: Send, protocol: str
-    ) -> None: ...
-
-    async def receive_pack(
-        self,
-        key: str,
-        body: AsyncIterator[bytes],
-        send: Send,
-        protocol: str,
-        handler: ReceiveHandler,
-    ) -> None:
-        """Stream a push in. A body that ends early leaves the repository as it was."""
+    async def upload_pack(self, key: str, exchange: Exchange) -> None:
+        """Answer a clone or fetch."""
         ...
 
-    async def update_ref(self, key: str, update: RefUpdate) -> bool:
-        """Move a ref if it still is at ``update.old``; False when it is not."""
+    async def receive_pack(self, key: str, exchange: Exchange, handler: ReceiveHandler) -> None:
+        """Stream a push in. A body that ends early leaves the repository as it was.
+
+        A client that hangs up later interrupts nothing: the handler runs to its end.
+        """
+        ...
+
+    async def update_refs(self, key: str, updates: Sequence[RefUpdate]) -> bool:
+        """Move all refs, or none: False when one of them is not at its ``old`` any more.
+
+        Raises RefRefused when a ref can never be moved so.
+        """
+        ...
+
+    async def read_ref(self, key: str, ref: str) -> str | None:
+        """The object id at a full ref, None when there is no such ref."""
         ...
 
     async def resolve(self, key: str, ref: str) -> str | None:
@@ -111,5 +152,12 @@ class Repositories(Protocol):
         """Write the commit's tree into an empty folder.
 
         Raises UnsafeSource or SourceTooLarge before anything is written outside of the limits.
+        """
+        ...
+
+    async def maintain(self, key: str) -> None:
+        """Pack what many pushes left loose and remove what aborted ones left behind.
+
+        Safe at any time: objects younger than two weeks stay, and so does whatever was ever a branch's tip.
         """
         ...

@@ -1,0 +1,113 @@
+"""Accepting history that ends at a boundary, as a push from a shallow clone brings it.
+
+``$GIT_DIR/shallow`` lists commits whose parents the repository does not have. A boundary commit is
+added only if it really lacks a parent here, so that no push can cut off history that is present.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from app.adapters.git.process import GitFailed, run
+from app.errors import ExternalFailure, InvalidInput
+from app.refs import is_object_id
+
+_LOCK_ATTEMPTS = 100
+_LOCK_WAIT_SECONDS = 0.05
+
+
+async def accept_boundary(
+    path: Path, claimed: Sequence[str], tips: Sequence[str], env: Mapping[str, str]
+) -> None:
+    """Record the boundary of a push whose new tips are ``tips``.
+
+    Raises InvalidInput when objects are missing beyond what the boundary excuses.
+    """
+    boundary = await _lacking_a_parent(path, [c for c in claimed if is_object_id(c)], env)
+    async with asyncio.timeout(_LOCK_ATTEMPTS * _LOCK_WAIT_SECONDS * 2):
+        lock = await _lock(path)
+    try:
+        known = _read(path)
+        merged = sorted({*known, *boundary})
+        await _check_connected(path, merged, tips, env)
+        if merged != sorted(known):
+            lock.write_text("".join(f"{commit}\n" for commit in merged))
+            lock.replace(path / "shallow")
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return (path / "shallow").read_text().split()
+    except FileNotFoundError:
+        return []
+
+
+async def _lock(path: Path) -> Path:
+    """git's own lock for this file."""
+    lock = path / "shallow.lock"
+    for _ in range(_LOCK_ATTEMPTS):
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+            return lock
+        await asyncio.sleep(_LOCK_WAIT_SECONDS)
+    raise ExternalFailure(
+        "The repository's list of shallow commits stays locked.",
+        hint="Push again; if it stays so, an operator removes shallow.lock from the repository.",
+    )
+
+
+async def _lacking_a_parent(
+    path: Path, commits: Sequence[str], env: Mapping[str, str]
+) -> list[str]:
+    parents: dict[str, list[str]] = {}
+    for commit in commits:
+        try:
+            text = await run("-C", str(path), "cat-file", "commit", commit, env=env)
+        except GitFailed:
+            continue
+        header = text.partition(b"\n\n")[0].decode(errors="replace")
+        parents[commit] = [
+            line.removeprefix("parent ")
+            for line in header.splitlines()
+            if line.startswith("parent ")
+        ]
+    wanted = [parent for of_one in parents.values() for parent in of_one]
+    missing = await _missing(path, wanted, env)
+    return [commit for commit, of_one in parents.items() if missing.intersection(of_one)]
+
+
+async def _missing(path: Path, objects: Sequence[str], env: Mapping[str, str]) -> set[str]:
+    request = "".join(f"{name}\n" for name in objects).encode()
+    answer = await run("-C", str(path), "cat-file", "--batch-check", env=env, stdin=request)
+    return {line.split()[0] for line in answer.decode().splitlines() if line.endswith(" missing")}
+
+
+async def _check_connected(
+    path: Path, boundary: Sequence[str], tips: Sequence[str], env: Mapping[str, str]
+) -> None:
+    request = "".join(f"{tip}\n" for tip in tips) + "--not\n--all\n"
+    command = ("rev-list", "--objects", "--quiet", "--stdin")
+    with _temporary(boundary) as file:
+        shallow = ("--shallow-file", file, "-C", str(path))
+        try:
+            await run(*shallow, *command, env=env, stdin=request.encode())
+        except GitFailed as error:
+            raise InvalidInput(
+                "the push lacks objects that its history needs",
+                hint="Run `git fetch --unshallow`, then push again.",
+            ) from error
+
+
+@contextlib.contextmanager
+def _temporary(boundary: Sequence[str]) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", prefix="paas-shallow-") as file:
+        file.writelines(f"{commit}\n" for commit in boundary)
+        file.flush()
+        yield file.name

@@ -1,0 +1,134 @@
+"""Every SELECT of pushes, and the locks under which they are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import WriteSession
+from app.models import (
+    TERMINAL_STATUSES,
+    App,
+    Deployment,
+    DeploymentStatus,
+    Environment,
+    Instance,
+    Project,
+    Push,
+    PushStatus,
+)
+
+UNFINISHED = tuple(status for status in DeploymentStatus if status not in TERMINAL_STATUSES)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an app may be deployed."""
+
+    instance: Instance
+    environment: Environment
+
+
+async def lock_app(session: WriteSession, app_id: str) -> tuple[App, Project] | None:
+    """Pushes to one app take turns from here to the commit; None when the app is gone.
+
+    This order of turns is also the order of the refs' moves and of the deployments' numbers.
+    The project is locked first, as everywhere, so that it is not deleted meanwhile.
+    """
+    project = await session.scalar(
+        select(Project)
+        .join(App, App.project_id == Project.id)
+        .where(App.id == app_id)
+        .with_for_update(read=True, of=Project)
+        .execution_options(populate_existing=True)
+    )
+    app = await session.scalar(
+        select(App)
+        .where(App.id == app_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return (app, project) if app is not None and project is not None else None
+
+
+async def of_ids(session: AsyncSession, ids: Sequence[str]) -> Sequence[Push]:
+    """As they are in the database now, in the order of their ids."""
+    statement = select(Push).where(Push.id.in_(ids)).order_by(Push.id)
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
+
+
+async def unsettled_of_refs(
+    session: AsyncSession, app_id: str, refs: Sequence[str], *, other_than: Sequence[str]
+) -> Sequence[Push]:
+    """Pushes that were recorded and not settled, oldest first; not those that wait for deployments."""
+    statement = (
+        select(Push)
+        .where(
+            Push.app_id == app_id,
+            Push.status == PushStatus.RECEIVED,
+            Push.ref.in_(refs),
+            Push.id.not_in(other_than),
+            ~_deployed(),
+        )
+        .order_by(Push.id)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def abandoned(session: AsyncSession, *, older_than: timedelta) -> Sequence[str]:
+    """Pushes to finish: their server died, or what they waited for has ended."""
+    died = Push.created_at < func.clock_timestamp() - older_than
+    statement = (
+        select(Push.id)
+        .where(
+            Push.status == PushStatus.RECEIVED,
+            or_(
+                ~_deployed() & died,
+                _deployed() & ~_deployed(Deployment.status.in_(UNFINISHED)),
+            ),
+        )
+        .order_by(Push.id)
+    )
+    return (await session.scalars(statement)).all()
+
+
+def _deployed(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(Deployment.id).where(Deployment.push_id == Push.id, *conditions).exists()
+
+
+async def targets(session: AsyncSession, app_id: str) -> Sequence[Target]:
+    """The app in every environment that is not being torn down."""
+    statement = (
+        select(Instance, Environment)
+        .join(Environment, Instance.environment_id == Environment.id)
+        .where(Instance.app_id == app_id, Environment.deleted_at.is_(None))
+        .order_by(Environment.slug)
+    )
+    return [Target(row[0], row[1]) for row in (await session.execute(statement)).all()]
+
+
+async def deployments_of(
+    session: AsyncSession, push_id: str
+) -> Sequence[tuple[Deployment, Environment]]:
+    statement = (
+        select(Deployment, Environment)
+        .join(Instance, Deployment.instance_id == Instance.id)
+        .join(Environment, Instance.environment_id == Environment.id)
+        .where(Deployment.push_id == push_id)
+        .order_by(Environment.slug)
+    )
+    return [(row[0], row[1]) for row in (await session.execute(statement)).all()]
+
+
+async def of_app(
+    session: AsyncSession, app_id: str, *, limit: int, before_id: str | None = None
+) -> Sequence[Push]:
+    """Newest first; ids sort by time, so ``before_id`` pages on."""
+    statement = select(Push).where(Push.app_id == app_id).order_by(Push.id.desc()).limit(limit)
+    if before_id is not None:
+        statement = statement.where(Push.id < before_id)
+    return (await session.scalars(statement)).all()
