@@ -1,0 +1,110 @@
+"""A builder and a slug store for tests: they do at once what they are told, and remember what was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from app.errors import NotFound
+from app.models.build import BuildKind
+from app.ports.builder import BuildFailed, BuildInput, BuildOutput, WriteLine
+
+
+class MemoryBuilder:
+    """Every build succeeds as a slug of its commit, unless ``outcomes`` says otherwise."""
+
+    def __init__(self) -> None:
+        self.built: list[BuildInput] = []
+        self.outcomes: dict[str, BuildOutput | BuildFailed] = {}
+        """By commit."""
+        self.lines: list[str] = ["Building"]
+        """Written to each build's log."""
+        self.gate = asyncio.Event()
+        """Cleared, builds wait here."""
+        self.gate.set()
+        self.canceled: list[str] = []
+        self.cleaned: list[str] = []
+        self.unfinished: set[str] = set()
+        """What ``leftovers`` answers."""
+        self.removed_images: list[str] = []
+
+    async def build(self, build: BuildInput, write: WriteLine) -> BuildOutput:
+        self.built.append(build)
+        try:
+            for line in self.lines:
+                await write(line)
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.canceled.append(build.build_id)
+            raise
+        outcome = self.outcomes.get(build.commit_sha)
+        if isinstance(outcome, BuildFailed):
+            raise outcome
+        return outcome or BuildOutput(
+            kind=BuildKind.SLUG,
+            artifact=hashlib.sha256(build.commit_sha.encode()).hexdigest(),
+            size=1000,
+            processes={"web": "python3 main.py"},
+            runtime={"language": "python", "version": "3.11"},
+        )
+
+    async def clean(self, build_id: str) -> None:
+        self.cleaned.append(build_id)
+        self.unfinished.discard(build_id)
+
+    async def leftovers(self) -> list[str]:
+        return sorted(self.unfinished)
+
+    async def remove_image(self, reference: str) -> None:
+        self.removed_images.append(reference)
+
+    async def prune_cache(self, *, max_bytes: int) -> int:
+        return 0
+
+    async def close(self) -> None:
+        """Holds nothing open."""
+
+
+class MemorySlugStore:
+    """Slugs as bytes in a dictionary."""
+
+    def __init__(self) -> None:
+        self.slugs: dict[str, bytes] = {}
+
+    async def put(self, archive: Path) -> str:
+        content = await asyncio.to_thread(archive.read_bytes)
+        sha256 = hashlib.sha256(content).hexdigest()
+        self.slugs[sha256] = content
+        return sha256
+
+    async def has(self, sha256: str) -> bool:
+        return sha256 in self.slugs
+
+    async def open(self, sha256: str) -> AsyncIterator[bytes]:
+        yield self._content(sha256)
+
+    async def size(self, sha256: str) -> int:
+        return len(self._content(sha256))
+
+    async def delete(self, sha256: str) -> None:
+        self.slugs.pop(sha256, None)
+
+    async def list(self) -> list[str]:
+        return sorted(self.slugs)
+
+    def url(self, sha256: str) -> str:
+        return f"memory://slugs/{sha256}.tar.gz?sig={self._signature(sha256)}"
+
+    def verify(self, sha256: str, signature: str) -> bool:
+        return signature == self._signature(sha256)
+
+    def _content(self, sha256: str) -> bytes:
+        if sha256 not in self.slugs:
+            raise NotFound(f"There is no slug {sha256!r}.")
+        return self.slugs[sha256]
+
+    @staticmethod
+    def _signature(sha256: str) -> str:
+        return hashlib.sha256(b"memory" + sha256.encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""How a deployment's rows move on. Each change is shown to whoever watches, by a wake at commit.
+
+All of these take a locked row within one transaction of the reconciler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db import Database, WriteSession
+from app.deployments.failures import Failure
+from app.models import (
+    Deployment,
+    DeploymentPhase,
+    DeploymentStatus,
+    DeploymentStep,
+    StepStatus,
+)
+from app.reconcile.lease import HeldLease
+
+_ENDED_AS = {
+    DeploymentStatus.SUCCEEDED: StepStatus.SUCCEEDED,
+    DeploymentStatus.FAILED: StepStatus.FAILED,
+}
+_SHOWN_CHARACTERS = 2000
+
+
+@asynccontextmanager
+async def changing(
+    database: Database, lease: HeldLease, deployment_id: str
+) -> AsyncIterator[tuple[WriteSession, Deployment]]:
+    """A guarded transaction with the row locked, which tells watchers when it commits."""
+    async with database.write_transaction() as session:
+        await lease.guard(session)
+        row = await session.get_one(Deployment, deployment_id, with_for_update=True)
+        yield session, row
+        await session.wake("deployment", deployment_id)
+
+
+async def enter(
+    session: WriteSession,
+    row: Deployment,
+    phase: DeploymentPhase,
+    *,
+    started_at: datetime | None = None,
+) -> None:
+    """The phases before it have succeeded. Entering again keeps the time of the first."""
+    await _end_running(session, row, StepStatus.SUCCEEDED, None, except_phase=phase)
+    statement = insert(DeploymentStep).values(
+        deployment_id=row.id,
+        phase=phase,
+        status=StepStatus.RUNNING,
+        started_at=started_at or func.clock_timestamp(),
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["deployment_id", "phase"],
+            set_={"status": StepStatus.RUNNING, "finished_at": None},
+        )
+    )
+    row.phase = phase
+    if row.started_at is None:
+        row.started_at = func.clock_timestamp()
+
+
+async def skip(
+    session: WriteSession, row: Deployment, phase: DeploymentPhase, message: str
+) -> None:
+    """The phase is not needed; one that was entered stays as it is."""
+    statement = insert(DeploymentStep).values(
+        deployment_id=row.id, phase=phase, status=StepStatus.SKIPPED, message=message
+    )
+    await session.execute(statement.on_conflict_do_nothing())
+
+
+async def note_failure(row: Deployment, failure: Failure, log_tail: list[str]) -> None:
+    """Why it fails. It ends only once what ran before is back."""
+    row.failure_code = failure.code
+    row.failure_phase = failure.phase
+    row.failure_message = failure.message[:_SHOWN_CHARACTERS]
+    row.failure_hint = failure.hint[:_SHOWN_CHARACTERS]
+    row.failure_log_tail = [line[:_SHOWN_CHARACTERS] for line in log_tail]
+
+
+async def end(
+    session: WriteSession,
+    row: Deployment,
+    status: DeploymentStatus,
+    *,
+    message: str | None = None,
+    superseded_by_id: str | None = None,
+) -> None:
+    """Terminal. ``message`` says why, for one that was cancelled or superseded."""
+    row.status = status
+    row.finished_at = func.clock_timestamp()
+    row.superseded_by_id = superseded_by_id
+    if row.failure_message is None:
+        row.failure_message = message
+    ended_as = _ENDED_AS.get(status, StepStatus.SKIPPED)
+    await _end_running(session, row, ended_as, message or row.failure_message)
+
+
+async def _end_running(
+    session: WriteSession,
+    row: Deployment,
+    status: StepStatus,
+    message: str | None,
+    *,
+    except_phase: DeploymentPhase | None = None,
+) -> None:
+    statement = (
+        update(DeploymentStep)
+        .where(DeploymentStep.deployment_id == row.id, DeploymentStep.status == StepStatus.RUNNING)
+        .values(status=status, finished_at=func.clock_timestamp(), message=message)
+        .execution_options(synchronize_session=False)
+    )
+    if except_phase is not None:
+        statement = statement.where(DeploymentStep.phase != except_phase)
+    await session.execute(statement)

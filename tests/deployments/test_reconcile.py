@@ -1,0 +1,228 @@
+"""What becomes of deployments, on the simulated engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.adapters.memory.cluster import Behaviour
+from app.models import (
+    BuildKind,
+    BuildStatus,
+    DeploymentPhase,
+    DeploymentStatus,
+    FailureCode,
+    StepStatus,
+)
+from app.ports.scheduler import AllocationState
+from tests.deployments.stage import Stage, ref_of
+from tests.factories import Placed
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+
+
+async def test_a_first_push_is_built_released_and_serves(stage: Stage, web: Placed) -> None:
+    await stage.set_variable(web, "GREETING", "hello")
+    deployment = await stage.deployed(web, A)
+    assert await stage.serves(web, deployment)
+    assert (await stage.instance(web)).current_release_id == deployment.release_id
+    assert (deployment.desired_replicas, deployment.healthy_replicas) == (1, 1)
+    assert list(stage.secrets_of(web).values()) == [{"GREETING": "hello"}]
+    assert [(step.phase, step.status) for step in await stage.steps(deployment)] == [
+        (phase, StepStatus.SUCCEEDED) for phase in DeploymentPhase
+    ]
+    assert all(step.started_at and step.finished_at for step in await stage.steps(deployment))
+
+
+async def test_an_update_replaces_the_release_and_keeps_only_the_last_two_secrets(
+    stage: Stage, web: Placed
+) -> None:
+    await stage.deployed(web, A)
+    await stage.deployed(web, B)
+    last = await stage.deployed(web, C)
+    seen = await stage.seen(web)
+    alive = {a.release_id for a in seen.allocations if a.state is AllocationState.RUNNING}
+    assert alive == {last.release_id}
+    assert sorted(stage.secrets_of(web)) == [
+        "nomad/jobs/storefront-web-production/web/web-r2",
+        "nomad/jobs/storefront-web-production/web/web-r3",
+    ]
+
+
+async def test_a_deployment_waits_for_its_build_without_holding_anything(
+    stage: Stage, web: Placed
+) -> None:
+    stage.builds.held = True
+    queued = await stage.push(web, A)
+    await stage.run()
+    waiting = await stage.deployment(queued.id)
+    assert (waiting.status, waiting.phase) == (DeploymentStatus.BUILDING, DeploymentPhase.BUILD)
+    assert await stage.reconciler().pending() == []
+
+
+async def test_a_failed_build_fails_the_deployment_with_its_own_words(
+    stage: Stage, web: Placed
+) -> None:
+    before = await stage.deployed(web, A)
+    stage.builds.failing = True
+    queued = await stage.push(web, B)
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert failed.status is DeploymentStatus.FAILED
+    assert failed.failure_code is FailureCode.NOTHING_TO_BUILD
+    assert failed.failure_phase is DeploymentPhase.BUILD
+    assert failed.failure_hint == "Add a Dockerfile, a Procfile or an index.html."
+    assert await stage.serves(web, before)
+
+
+async def test_a_crashing_update_fails_with_its_log_and_the_previous_serves(
+    stage: Stage, web: Placed
+) -> None:
+    before = await stage.deployed(web, A)
+    queued = await stage.push(web, B, behaviour=Behaviour.CRASHES)
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert (failed.status, failed.failure_code) == (
+        DeploymentStatus.FAILED,
+        FailureCode.CRASH_LOOP,
+    )
+    assert "code 3" in (failed.failure_message or "")
+    assert "boom: no database" in failed.failure_log_tail
+    assert await stage.serves(web, before)
+    assert (await stage.seen(web)).release_id == before.release_id
+    assert (await stage.instance(web)).current_release_id == before.release_id
+    assert list(stage.secrets_of(web)) == ["nomad/jobs/storefront-web-production/web/web-r1"]
+
+
+async def test_a_crashing_first_deployment_leaves_no_job(stage: Stage, web: Placed) -> None:
+    queued = await stage.push(web, A, behaviour=Behaviour.CRASHES)
+    await stage.run()
+    assert (await stage.deployment(queued.id)).failure_code is FailureCode.CRASH_LOOP
+    assert (await stage.seen(web)).modify_index == 0
+    assert stage.secrets_of(web) == {}
+
+
+async def test_an_app_that_never_listens_is_told_of_its_port(stage: Stage, web: Placed) -> None:
+    queued = await stage.push(web, A, behaviour=Behaviour.SILENT)
+    stage.rollout_seconds = 0.3
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert failed.failure_code is FailureCode.PORT_NOT_LISTENING
+    assert "PORT" in (failed.failure_hint or "")
+
+
+async def test_an_app_that_needs_more_than_its_memory_is_told_the_limit(
+    stage: Stage, web: Placed
+) -> None:
+    queued = await stage.push(web, A, behaviour=Behaviour.HUNGRY)
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert failed.failure_code is FailureCode.OUT_OF_MEMORY
+    assert "256 MB" in (failed.failure_message or "")
+
+
+async def test_an_app_that_fits_nowhere_fails_with_the_reason(
+    stage: Stage, web: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.deployments.failures.NO_ROOM_SECONDS", 0.1)
+    before = await stage.deployed(web, A)
+    await stage.set_scale(web, memory_mb=1_000_000)
+    queued = await stage.push(web, A)
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert failed.failure_code is FailureCode.NO_CAPACITY
+    assert failed.failure_phase is DeploymentPhase.SCHEDULE
+    assert "memory" in (failed.failure_message or "")
+    assert await stage.serves(web, before)
+
+
+async def test_an_image_on_an_engine_without_docker_says_what_else_works(
+    stage: Stage, web: Placed
+) -> None:
+    stage = Stage(stage.database, stage.box, images=False)
+    stage.builds.kind = BuildKind.IMAGE
+    queued = await stage.push(web, A)
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert failed.failure_code is FailureCode.ENGINE_UNSUPPORTED
+    assert "Procfile" in (failed.failure_hint or "")
+    assert (await stage.seen(web)).modify_index == 0
+
+
+async def test_no_replicas_is_a_success_without_a_route(stage: Stage, web: Placed) -> None:
+    await stage.deployed(web, A)
+    await stage.set_scale(web, replicas=0)
+    deployment = await stage.deployed(web, A)
+    assert not await stage.serves(web, deployment)
+    steps = {step.phase: step.status for step in await stage.steps(deployment)}
+    assert steps[DeploymentPhase.ROUTE] is StepStatus.SKIPPED
+
+
+async def test_a_newer_push_supersedes_what_is_queued(stage: Stage, web: Placed) -> None:
+    first, second = await stage.push(web, A), await stage.push(web, B)
+    third = await stage.push(web, C)
+    await stage.run()
+    found = await stage.deployments(web)
+    assert [d.status for d in found] == [
+        DeploymentStatus.SUPERSEDED,
+        DeploymentStatus.SUPERSEDED,
+        DeploymentStatus.SUCCEEDED,
+    ]
+    assert {d.superseded_by_id for d in found[:2]} == {third.id}
+    assert stage.builds.asked == [C]
+    assert {first.number, second.number, third.number} == {1, 2, 3}
+
+
+async def test_a_healthy_app_that_the_router_ignores_is_not_called_live(
+    stage: Stage, web: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.deployments.failures.ROUTE_SECONDS", 0.2)
+    stage.ingress.deaf = True
+    queued = await stage.push(web, A)
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert failed.status is DeploymentStatus.FAILED
+    assert failed.failure_phase is DeploymentPhase.ROUTE
+
+
+async def test_a_job_that_the_engine_refuses_fails_and_the_previous_serves(
+    stage: Stage, web: Placed
+) -> None:
+    before = await stage.deployed(web, A)
+    stage.scheduler.refuses = "the driver is not enabled"
+    queued = await stage.push(web, B)
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert failed.failure_code is FailureCode.ENGINE_UNSUPPORTED
+    assert "the driver is not enabled" in (failed.failure_message or "")
+    assert await stage.serves(web, before)
+
+
+async def test_redeploying_an_unchanged_commit_builds_nothing(stage: Stage, web: Placed) -> None:
+    first = await stage.deployed(web, A)
+    second = await stage.deployed(web, A)
+    assert first.build_id == second.build_id
+    assert first.release_id != second.release_id
+
+
+async def test_a_job_that_vanished_is_registered_again(stage: Stage, web: Placed) -> None:
+    deployment = await stage.deployed(web, A)
+    await stage.scheduler.stop(ref_of(web), purge=True)
+    stage.scheduler.cluster.secrets.clear()
+    await stage.look_at(web)
+    assert (await stage.seen(web)).release_id == deployment.release_id
+    assert len(stage.secrets_of(web)) == 1
+
+
+async def test_a_canceled_build_is_asked_for_again(stage: Stage, web: Placed) -> None:
+    stage.builds.held = True
+    queued = await stage.push(web, A)
+    await stage.run()
+    waiting = await stage.deployment(queued.id)
+    async with stage.database.write_transaction() as session:
+        from app.models import Build
+
+        build = await session.get_one(Build, waiting.build_id)
+        build.status = BuildStatus.CANCELED
+    stage.builds.held = False
+    await stage.run()
+    assert (await stage.deployment(queued.id)).status is DeploymentStatus.SUCCEEDED
