@@ -159,6 +159,6 @@ def _slugs(settings: Settings, secret_box: SecretBox) -> SlugStore:
 
 
 def _builder(settings: Settings, engine: Engine, slugs: SlugStore) -> Builder:
-    from app.adapters.local.builder import LocalBuilder
+    from app.adapters.builder.builder import LocalBuilder
 
-    return LocalBuilder(settings, slugs)
+    return LocalBuilder(settings, slugs, engine)

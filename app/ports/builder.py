@@ -27,6 +27,7 @@ class BuildFailed(Exception):
 @dataclass(frozen=True)
 class BuildInput:
     build_id: str
+    app_id: str
     app_name: str
     """``acme/storefront/web``, for logs and image names."""
     commit_sha: str
@@ -34,6 +35,8 @@ class BuildInput:
     """The exported tree. The builder may write into it; it is removed afterwards."""
     build_env: Mapping[str, str]
     """Secret: mounted or exported for the build only; never in layers, arguments or the log."""
+    inputs_digest: str
+    """Keyed hash of ``build_env`` and of the settings that shape a build."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ class BuildOutput:
 class Builder(Protocol):
     async def build(self, build: BuildInput, write: WriteLine) -> BuildOutput:
         """Raises BuildFailed. Cancelling the task stops every process that it started."""
+        ...
+
+    async def clean(self, build_id: str) -> None:
+        """Remove what an interrupted ``build`` left: processes and files. Nothing there is fine."""
+        ...
+
+    async def leftovers(self) -> list[str]:
+        """Ids of the builds that have something to ``clean``, those that are running among them."""
+        ...
+
+    async def remove_image(self, reference: str) -> None:
+        """Forget a built image. Absent is fine, and so is an engine or a registry that is gone."""
+        ...
+
+    async def prune_cache(self, *, max_bytes: int) -> int:
+        """Remove the dependencies not used for longest until the rest fits; returns the bytes freed."""
         ...
 
     async def close(self) -> None: ...
