@@ -6,7 +6,7 @@ import asyncio
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from app import faults, log
@@ -40,7 +40,7 @@ def _routes(container: Container) -> list[BaseRoute]:
         *rest.routes(container),
         *slugs.routes(container),
         Mount("/git", app=git),
-        Mount("/graphql", app=graphql_app(container)),
+        Route("/graphql", graphql_app(container)),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db import asyncpg_url
+from app.errors import ExternalFailure
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -34,13 +36,26 @@ def newest_revision() -> str:
 
 
 async def migrate_if_behind(url: str) -> None:
-    """``migrate``, but a process that finds the schema up to date never loads Alembic (10 MB).
+    """``migrate`` in a process of its own when it is needed, so that ours never loads Alembic (10 MB).
 
     A newer schema than ours is left alone: migrations expand first and contract a version later, so
-    that the last version still runs on it.
+    that the last version still runs on it. Raises ExternalFailure with the end of what went wrong.
     """
-    if (await _revision(url) or "") < newest_revision():
-        await migrate(url)
+    if (await _revision(url) or "") >= newest_revision():
+        return
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.migrate",
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate(url.encode())
+    if process.returncode != 0:
+        raise ExternalFailure(
+            f"The database's schema could not be brought up to date: {said.decode()[-800:].strip()}",
+            hint="`paas migrate` tries it again.",
+        )
 
 
 async def _revision(url: str) -> str | None:
@@ -75,6 +90,4 @@ def _upgrade(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
-    import sys
-
-    asyncio.run(migrate(sys.argv[1]))
+    asyncio.run(migrate(sys.stdin.read()))
