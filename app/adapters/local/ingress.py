@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
 
-import aiohttp
+import msgspec
 
 from app.adapters.local.agent import AgentClient
 from app.adapters.local.scheduler import agent_socket
+from app.agent.http import HTTPFailure, get
 from app.errors import ExternalFailure
 from app.ports.ingress import Route
 from app.settings import Settings
@@ -23,7 +23,6 @@ class LocalIngress:
     def __init__(self, settings: Settings) -> None:
         self._agent = AgentClient(agent_socket(settings.home_path))
         self._traefik = f"http://127.0.0.1:{settings.ingress_api_port}"
-        self._session: aiohttp.ClientSession | None = None
 
     async def routes(self, service: str) -> Sequence[Route]:
         routes: list[Route] = await self._agent.call("GET", f"/v1/services/{service}", list[Route])
@@ -58,23 +57,22 @@ class LocalIngress:
         """See ``register_platform``."""
 
     async def close(self) -> None:
-        await self._agent.close()
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Nothing is kept open between calls."""
 
     async def _ask(self, path: str) -> Any:
         """Traefik's API; an empty mapping when there is no such thing."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS))
         try:
-            async with self._session.get(self._traefik + path) as response:
-                if response.status == 404:
-                    return {}
-                response.raise_for_status()
-                return await response.json()
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-            raise ExternalFailure(
-                f"Traefik does not answer at {self._traefik}: {error or 'timeout'}.",
-                hint="`paas up` starts it; its API port is PAAS_INGRESS_API_PORT.",
-            ) from error
+            status, content = await get(self._traefik + path, timeout=_SECONDS)
+        except HTTPFailure as error:
+            raise self._unreachable(str(error)) from error
+        if status == 404:
+            return {}
+        if status != 200:
+            raise self._unreachable(f"status {status}")
+        return msgspec.json.decode(content)
+
+    def _unreachable(self, how: str) -> ExternalFailure:
+        return ExternalFailure(
+            f"Traefik does not answer at {self._traefik}: {how}.",
+            hint="`paas up` starts it; its API port is PAAS_INGRESS_API_PORT.",
+        )

@@ -85,7 +85,7 @@ class LocalScheduler:
         await self._agent.call("POST", "/v1/shutdown", timeout=120)
 
     async def close(self) -> None:
-        await self._agent.close()
+        """Nothing is kept open between calls."""
 
 
 def _job(ref: JobRef) -> str:
