@@ -21,7 +21,7 @@ class SlugUnavailable(Exception):
 
 class SlugCache:
     """``folder`` holds one read-only file per SHA-256. ``store`` is the platform's own folder of slugs,
-    read directly when it is on this machine, so that an app restarts while the platform is down."""
+    (``LocalSlugStore``), read directly when it is on this machine: an app restarts while the API is down."""
 
     def __init__(self, folder: Path, store: Path) -> None:
         self._folder = folder
@@ -64,7 +64,7 @@ class SlugCache:
         os.close(descriptor)
         scratch = Path(name)
         try:
-            local = self._store / fetch.sha256[:2] / fetch.sha256
+            local = self._store / fetch.sha256[:2] / f"{fetch.sha256}.tar.gz"
             if local.exists():
                 digest = await asyncio.to_thread(_copy, local, scratch)
             else:

@@ -76,7 +76,7 @@ class Machine:
         if source not in self._slugs:
             archive = self.home / "packed"
             digest = pack_sample_app(archive)
-            stored = self.home / "slugs" / digest[:2] / digest
+            stored = self.home / "slugs" / digest[:2] / f"{digest}.tar.gz"
             stored.parent.mkdir(parents=True, exist_ok=True)
             archive.rename(stored)
             self._slugs[source] = digest
@@ -141,10 +141,10 @@ async def running_machine(folder: Path, *, with_traefik: bool = False) -> AsyncI
         await machine.scheduler.shutdown()
     finally:
         await machine.scheduler.close()
-        for process in (machine.agent, machine.traefik):
-            if process is not None and process.poll() is None:
-                process.terminate()
-                process.wait(20)
+        for child in (machine.agent, machine.traefik):
+            if child is not None and child.poll() is None:
+                child.terminate()
+                child.wait(20)
         left = machine.app_processes()
         for process in left:
             process.kill()

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from jobs import Capabilities
+from tests.agent.machine import Machine, running_machine
+from tests.contract.world import SampleJob, World
+
+_SAMPLE_APP = Path(__file__).parents[1] / "contract" / "sample_app"
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    async with running_machine(tmp_path) as machine:
+        yield machine
+
+
+@pytest.fixture
+async def routed_machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    async with running_machine(tmp_path, with_traefik=True) as machine:
+        yield machine
+
+
+@pytest.fixture
+def sample_on() -> Callable[[Machine], SampleJob]:
+    """An instance of the contract suite's sample app on a machine of this folder's tests."""
+
+    def sample(machine: Machine) -> SampleJob:
+        world = World(
+            scheduler=machine.scheduler,
+            capabilities=Capabilities(engine="embedded", slug_driver="raw_exec"),
+            artifact=lambda command: machine.slug(_SAMPLE_APP, command),
+        )
+        return SampleJob(world)
+
+    return sample
