@@ -62,6 +62,10 @@ class Builder(Protocol):
         """Ids of the builds that have something to ``clean``, those that are running among them."""
         ...
 
+    async def images(self) -> Mapping[str, str]:
+        """Build id to reference of every image that this machine has built and still holds."""
+        ...
+
     async def remove_image(self, reference: str) -> None:
         """Forget a built image. Absent is fine, and so is an engine or a registry that is gone."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
@@ -56,6 +57,9 @@ class LocalBuilder:
 
     async def leftovers(self) -> list[str]:
         return [path.name.removesuffix(".slug") for path in self._area.staging.iterdir()]
+
+    async def images(self) -> Mapping[str, str]:
+        return await self._images.held()
 
     async def remove_image(self, reference: str) -> None:
         await self._images.remove(reference)

@@ -11,7 +11,7 @@ from app.adapters.builder.interpreter import Interpreter
 _START = """\
 #!/bin/sh
 # Runs one process of this app: sh .paas/start "<shell line>".
-root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+root=$(cd "${0%/*}/.." && pwd) || exit 1
 cd "$root" || exit 1
 if [ -z "$1" ]; then
   echo "usage: sh .paas/start '<shell line>'; the lines of this app are in .paas/processes.json" >&2

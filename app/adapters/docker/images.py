@@ -62,6 +62,21 @@ class ImageBuilder:
             client = await find_client()
             await client.ask("image", "rm", "--force", reference)
 
+    async def held(self) -> Mapping[str, str]:
+        """Build id to reference. Without an engine there are none."""
+        try:
+            client = await find_client()
+            ids = await client.ask("image", "ls", "--quiet", "--no-trunc", "--filter=label=paas=1")
+            found = [await client.inspect(image) for image in dict.fromkeys(ids.split())]
+        except ExternalFailure:
+            return {}
+        return dict(
+            (label, reference)
+            for image in found
+            if (label := ((image.get("Config") or {}).get("Labels") or {}).get("paas.build"))
+            for reference in (*(image.get("RepoDigests") or ()), image["Id"])
+        )
+
     async def prune_cache(self, max_bytes: int) -> None:
         """Of BuildKit's own steps. No engine: nothing to prune."""
         with contextlib.suppress(ExternalFailure):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from app.errors import NotFound
@@ -28,6 +28,8 @@ class MemoryBuilder:
         self.cleaned: list[str] = []
         self.unfinished: set[str] = set()
         """What ``leftovers`` answers."""
+        self.held_images: dict[str, str] = {}
+        """What ``images`` answers."""
         self.removed_images: list[str] = []
 
     async def build(self, build: BuildInput, write: WriteLine) -> BuildOutput:
@@ -57,8 +59,12 @@ class MemoryBuilder:
     async def leftovers(self) -> list[str]:
         return sorted(self.unfinished)
 
+    async def images(self) -> Mapping[str, str]:
+        return dict(self.held_images)
+
     async def remove_image(self, reference: str) -> None:
         self.removed_images.append(reference)
+        self.held_images = {k: v for k, v in self.held_images.items() if v != reference}
 
     async def prune_cache(self, *, max_bytes: int) -> int:
         return 0
