@@ -70,12 +70,12 @@ class ImageBuilder:
             found = [await client.inspect(image) for image in dict.fromkeys(ids.split())]
         except ExternalFailure:
             return {}
-        return dict(
-            (label, reference)
+        return {
+            label: reference
             for image in found
             if (label := ((image.get("Config") or {}).get("Labels") or {}).get("paas.build"))
-            for reference in (*(image.get("RepoDigests") or ()), image["Id"])
-        )
+            for reference in (image["Id"], *(image.get("RepoDigests") or ()))
+        }
 
     async def prune_cache(self, max_bytes: int) -> None:
         """Of BuildKit's own steps. No engine: nothing to prune."""

@@ -58,7 +58,7 @@ class LocalSlugStore:
         return f"{self._base_url}/artifacts/slugs/{sha256}.tar.gz?sig={signature}"
 
     def verify(self, sha256: str, signature: str) -> bool:
-        return self._box.verify_signature(_signed(sha256), signature)
+        return signature.isascii() and self._box.verify_signature(_signed(sha256), signature)
 
     def _put(self, archive: Path) -> str:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
