@@ -112,7 +112,7 @@ class Engine:
         deadline = loop.time() + seconds
         pause = _FIRST_LOOK
         while True:
-            if await self._serves(hostname, release_id):
+            if await self.serves(hostname, release_id):
                 return True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -121,7 +121,8 @@ class Engine:
                 return False
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    async def _serves(self, hostname: str, release_id: str) -> bool:
+    async def serves(self, hostname: str, release_id: str) -> bool:
+        """Whether the router does now; one that does not answer does not."""
         try:
             return await self._ingress.serves(hostname, release_id)
         except ExternalFailure as error:

@@ -5,9 +5,10 @@ All of these take a locked row within one transaction of the reconciler.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
@@ -47,25 +48,56 @@ async def enter(
     row: Deployment,
     phase: DeploymentPhase,
     *,
-    started_at: datetime | None = None,
+    through: Mapping[DeploymentPhase, datetime] | None = None,
 ) -> None:
-    """The phases before it have succeeded. Entering again keeps the time of the first."""
+    """The phases before it have succeeded. Entering again keeps the time of the first.
+
+    ``through``: phases that began then and are over already, having had no transaction of their own.
+    """
     await _end_running(session, row, StepStatus.SUCCEEDED, None, except_phase=phase)
-    statement = insert(DeploymentStep).values(
-        deployment_id=row.id,
-        phase=phase,
-        status=StepStatus.RUNNING,
-        started_at=started_at or func.clock_timestamp(),
-    )
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["deployment_id", "phase"],
-            set_={"status": StepStatus.RUNNING, "finished_at": None},
-        )
-    )
+    entered = {
+        "phase": phase,
+        "status": StepStatus.RUNNING,
+        "started_at": func.clock_timestamp(),
+        "finished_at": None,
+    }
+    await _store(session, row, [*_over(through or {}), entered])
     row.phase = phase
     if row.started_at is None:
         row.started_at = func.clock_timestamp()
+
+
+async def pass_through(
+    session: WriteSession, row: Deployment, through: Mapping[DeploymentPhase, datetime]
+) -> None:
+    """These phases began then and are over; the row's last phase is the last of them."""
+    await _store(session, row, _over(through))
+    row.phase = list(through)[-1]
+
+
+def _over(through: Mapping[DeploymentPhase, datetime]) -> list[dict[str, Any]]:
+    return [
+        {
+            "phase": phase,
+            "status": StepStatus.SUCCEEDED,
+            "started_at": began,
+            "finished_at": func.clock_timestamp(),
+        }
+        for phase, began in through.items()
+    ]
+
+
+async def _store(session: WriteSession, row: Deployment, steps: list[dict[str, Any]]) -> None:
+    statement = insert(DeploymentStep).values([{"deployment_id": row.id, **step} for step in steps])
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["deployment_id", "phase"],
+            set_={
+                "status": statement.excluded.status,
+                "finished_at": statement.excluded.finished_at,
+            },
+        )
+    )
 
 
 async def skip(

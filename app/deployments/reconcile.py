@@ -30,6 +30,7 @@ from app.deployments.state import (
 from app.models import (
     App,
     Build,
+    BuildStatus,
     Deployment,
     DeploymentPhase,
     DeploymentStatus,
@@ -179,6 +180,7 @@ class InstanceReconciler:
     # From a commit to a release
 
     async def _start_build(self, action: plan.StartBuild, loaded: Loaded, lease: HeldLease) -> None:
+        """One that was built before is frozen at once."""
         async with progress.changing(self._database, lease, action.deployment.id) as (session, row):
             build = await self._ensure_build(
                 session,
@@ -188,8 +190,11 @@ class InstanceReconciler:
                 box=self._box,
             )
             row.build_id = build.id
-            row.status = DeploymentStatus.BUILDING
-            await progress.enter(session, row, DeploymentPhase.BUILD)
+            if build.status is BuildStatus.SUCCEEDED:
+                await self._freeze_in(session, row)
+            else:
+                row.status = DeploymentStatus.BUILDING
+                await progress.enter(session, row, DeploymentPhase.BUILD)
         faults.checkpoint("deployment.build_requested")
 
     async def _take_build_failure(self, action: plan.TakeBuildFailure, lease: HeldLease) -> None:
@@ -207,15 +212,17 @@ class InstanceReconciler:
 
     async def _freeze(self, action: plan.Freeze, lease: HeldLease) -> None:
         async with progress.changing(self._database, lease, action.deployment.id) as (session, row):
-            release = await releases.freeze(session, row, self._box)
-            row.release_id = release.id
-            row.status = DeploymentStatus.RELEASING
-            row.desired_replicas = release.replicas
-            await progress.skip(
-                session, row, DeploymentPhase.BUILD, "The commit's build is used again."
-            )
-            await progress.enter(session, row, DeploymentPhase.RELEASE)
+            await self._freeze_in(session, row)
         faults.checkpoint("deployment.release_frozen")
+
+    async def _freeze_in(self, session: WriteSession, row: Deployment) -> None:
+        release = await releases.freeze(session, row, self._box)
+        if row.status is DeploymentStatus.QUEUED:
+            await progress.skip(session, row, DeploymentPhase.BUILD, "It was built before.")
+        row.release_id = release.id
+        row.status = DeploymentStatus.RELEASING
+        row.desired_replicas = release.replicas
+        await progress.enter(session, row, DeploymentPhase.RELEASE)
 
     # Rolling it out
 
@@ -241,8 +248,8 @@ class InstanceReconciler:
     ) -> None:
         async with progress.changing(self._database, lease, deployment.id) as (session, row):
             row.scheduler_index = str(index)
-            await progress.enter(session, row, DeploymentPhase.SCHEDULE, started_at=began)
-            await progress.enter(session, row, DeploymentPhase.HEALTH_CHECK)
+            through = {DeploymentPhase.SCHEDULE: began or datetime.now(UTC)}
+            await progress.enter(session, row, DeploymentPhase.HEALTH_CHECK, through=through)
         faults.checkpoint("deployment.submission_recorded")
 
     async def _watch(
@@ -258,6 +265,10 @@ class InstanceReconciler:
     async def _await_route(self, action: plan.AwaitRoute, loaded: Loaded, lease: HeldLease) -> None:
         deployment = action.deployment
         release = loaded.releases[deployment.id].release
+        began = datetime.now(UTC)
+        if await self._engine.serves(loaded.instance.hostname, release.id):
+            await self._succeed(deployment, lease, routing_since=began)
+            return
         if DeploymentPhase.ROUTE not in deployment.since:
             async with progress.changing(self._database, lease, deployment.id) as (session, row):
                 row.healthy_replicas = release.replicas
@@ -268,11 +279,21 @@ class InstanceReconciler:
         ):
             await self._succeed(deployment, lease)
 
-    async def _succeed(self, deployment: DeploymentView, lease: HeldLease) -> None:
+    async def _succeed(
+        self,
+        deployment: DeploymentView,
+        lease: HeldLease,
+        *,
+        routing_since: datetime | None = None,
+    ) -> None:
+        """``routing_since``: when the router was first asked, if that had no transaction of its own."""
         async with progress.changing(self._database, lease, deployment.id) as (session, row):
             row.healthy_replicas = row.desired_replicas
             if row.desired_replicas == 0:
                 await progress.skip(session, row, DeploymentPhase.ROUTE, "No copies are wanted.")
+            elif routing_since is not None:
+                through = {DeploymentPhase.ROUTE: routing_since}
+                await progress.pass_through(session, row, through)
             await progress.end(session, row, DeploymentStatus.SUCCEEDED)
             await session.execute(
                 update(Instance)

@@ -15,7 +15,7 @@ def job_for(
     *,
     slugs: SlugStore,
     capabilities: Capabilities,
-    healthy_seconds: int,
+    healthy_seconds: int = 120,
 ) -> Job:
     """The job that runs this release of the instance. Its secrets are not in it."""
     release, build = frozen.release, frozen.build

@@ -8,9 +8,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, extract, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -135,7 +135,7 @@ async def load(session: AsyncSession, instance_id: str) -> Loaded | None:
     views, deployments, releases = await _unfinished(session, instance_id)
     state = State(
         ref=job_ref(organization, project, app, environment),
-        fate=_fate(project, app, environment),
+        fate=fate_of(project, app, environment),
         now=now,
         current=_release_view(current.release, current.build) if current else None,
         unfinished=views,
@@ -153,7 +153,7 @@ def job_ref(
     )
 
 
-def _fate(project: Project, app: App, environment: Environment) -> Fate:
+def fate_of(project: Project, app: App, environment: Environment) -> Fate:
     gone = (app.deleted_at, environment.deleted_at, project.purge_requested_at)
     if any(when is not None for when in gone):
         return Fate.REMOVED
@@ -164,44 +164,40 @@ async def _unfinished(
     session: AsyncSession, instance_id: str
 ) -> tuple[tuple[DeploymentView, ...], dict[str, Deployment], dict[str, Frozen]]:
     statement = (
-        select(Deployment, Build, Release)
+        select(Deployment, Build, Release, _STARTED_AT)
         .outerjoin(Build, Deployment.build_id == Build.id)
         .outerjoin(Release, Deployment.release_id == Release.id)
         .where(Deployment.instance_id == instance_id, Deployment.status.in_(UNFINISHED))
         .order_by(Deployment.number.desc())
     )
     rows = (await session.execute(statement)).all()
-    since = await _since(
-        session, [row[0].id for row in rows if row[0].status is DeploymentStatus.RELEASING]
-    )
-    views = tuple(_view(row[0], row[1], row[2], since.get(row[0].id, {})) for row in rows)
+    views = tuple(_view(*row) for row in rows)
     deployments = {row[0].id: row[0] for row in rows}
     releases = {row[0].id: Frozen(row[2], row[1]) for row in rows if row[2] is not None}
     return views, deployments, releases
 
 
-async def _since(
-    session: AsyncSession, deployment_ids: list[str]
-) -> dict[str, dict[DeploymentPhase, datetime]]:
-    if not deployment_ids:
-        return {}
-    statement = select(
-        DeploymentStep.deployment_id, DeploymentStep.phase, DeploymentStep.started_at
-    ).where(
-        DeploymentStep.deployment_id.in_(deployment_ids), DeploymentStep.started_at.is_not(None)
-    )
-    since: dict[str, dict[DeploymentPhase, datetime]] = {}
-    for deployment_id, phase, started_at in (await session.execute(statement)).all():
-        if started_at is not None:
-            since.setdefault(deployment_id, {})[phase] = started_at
-    return since
+_STARTED_AT = (
+    select(func.jsonb_object_agg(DeploymentStep.phase, extract("epoch", DeploymentStep.started_at)))
+    .where(DeploymentStep.deployment_id == Deployment.id, DeploymentStep.started_at.is_not(None))
+    .correlate(Deployment)
+    .scalar_subquery()
+)
+"""Phase to seconds since 1970; null without any."""
+
+
+def _since(started_at: Mapping[str, float] | None) -> dict[DeploymentPhase, datetime]:
+    return {
+        DeploymentPhase(phase): datetime.fromtimestamp(seconds, UTC)
+        for phase, seconds in (started_at or {}).items()
+    }
 
 
 def _view(
     row: Deployment,
     build: Build | None,
     release: Release | None,
-    since: Mapping[DeploymentPhase, datetime],
+    started_at: Mapping[str, float] | None,
 ) -> DeploymentView:
     return DeploymentView(
         id=row.id,
@@ -213,7 +209,7 @@ def _view(
         submitted=row.scheduler_index is not None,
         failed=row.failure_code is not None,
         healthy=row.healthy_replicas,
-        since=since,
+        since=_since(started_at),
     )
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db import Database
 from app.models import ReconcilerStatus
 from app.reconcile.lane import Lane, Running
-from app.reconcile.lease import HeldLease, LeaseBusy, LeaseLost, acquire
+from app.reconcile.lease import HeldLease, LeaseBusy, LeaseLost, abandoned, acquire
 from app.reconcile.reconciler import Reconciler
 from app.reconcile.wake import WakeListener
 
@@ -90,8 +90,7 @@ class Driver:
 
     async def _poll_all(self) -> bool:
         for lane in self._lanes.values():
-            for key in await lane.reconciler.pending():
-                lane.found_pending(key)
+            await self._look_for_work(lane)
         return any(lane.waiting for lane in self._lanes.values())
 
     async def _step(self) -> None:
@@ -126,14 +125,20 @@ class Driver:
             return
         lane.started_at = datetime.now(UTC)
         try:
-            for key in await lane.reconciler.pending():
-                lane.found_pending(key)
+            await self._look_for_work(lane)
         except Exception as error:
             if lane.errors.get("") != str(error):
                 log.exception("reconcile %s: looking for work failed", lane.kind)
             lane.polled(str(error))
         else:
             lane.polled(None)
+
+    async def _look_for_work(self, lane: Lane) -> None:
+        """What is pending, and what a worker that died was working on: it may have left something
+        undone that no row tells of, such as tidying up."""
+        keys = [*await lane.reconciler.pending(), *await abandoned(self._database, lane.kind)]
+        for key in keys:
+            lane.found_pending(key)
 
     def _start_due(self, lane: Lane) -> None:
         for key in lane.due():

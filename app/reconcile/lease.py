@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import text
@@ -52,6 +53,7 @@ _REMAINING = text(
     "SELECT extract(epoch FROM expires_at - clock_timestamp()) FROM lease"
     " WHERE kind = :kind AND key = :key"
 )
+_ABANDONED = text("SELECT key FROM lease WHERE kind = :kind AND expires_at <= clock_timestamp()")
 _MINE = "kind = :kind AND key = :key AND owner = :owner AND fence = :fence"
 _GUARD = text(f"SELECT 1 FROM lease WHERE {_MINE} FOR UPDATE")
 _RENEW = text(f"UPDATE lease SET expires_at = clock_timestamp() + :duration WHERE {_MINE}")
@@ -159,3 +161,9 @@ async def acquire(
     lease._good_until = asked_at + seconds
     lease.keep_renewed()
     return lease
+
+
+async def abandoned(database: Database, kind: str) -> Sequence[str]:
+    """Keys whose holder died: it neither released its lease nor renewed it."""
+    async with database.read_session() as session:
+        return (await session.execute(_ABANDONED, {"kind": kind})).scalars().all()

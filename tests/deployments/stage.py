@@ -168,6 +168,16 @@ class Stage:
                 commit_message=f"commit {commit}",
             )
 
+    async def finish_builds(self, status: BuildStatus | None = None) -> None:
+        """End those that run: as ``builds`` says, or with ``status``."""
+        async with self.database.write_transaction() as session:
+            running = select(Build).where(Build.status == BuildStatus.RUNNING)
+            for build in (await session.scalars(running)).all():
+                if status is None:
+                    self.builds.end(build)
+                else:
+                    build.status = status
+
     async def deployed(self, placed: Placed, commit: str) -> Deployment:
         """A deployment of the commit that has succeeded."""
         queued = await self.push(placed, commit)

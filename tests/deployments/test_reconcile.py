@@ -22,7 +22,13 @@ A, B, C = "a" * 40, "b" * 40, "c" * 40
 
 async def test_a_first_push_is_built_released_and_serves(stage: Stage, web: Placed) -> None:
     await stage.set_variable(web, "GREETING", "hello")
-    deployment = await stage.deployed(web, A)
+    stage.builds.held = True
+    queued = await stage.push(web, A)
+    await stage.run()
+    await stage.finish_builds()
+    await stage.run()
+    deployment = await stage.deployment(queued.id)
+    assert deployment.status is DeploymentStatus.SUCCEEDED
     assert await stage.serves(web, deployment)
     assert (await stage.instance(web)).current_release_id == deployment.release_id
     assert (deployment.desired_replicas, deployment.healthy_replicas) == (1, 1)
@@ -217,12 +223,7 @@ async def test_a_canceled_build_is_asked_for_again(stage: Stage, web: Placed) ->
     stage.builds.held = True
     queued = await stage.push(web, A)
     await stage.run()
-    waiting = await stage.deployment(queued.id)
-    async with stage.database.write_transaction() as session:
-        from app.models import Build
-
-        build = await session.get_one(Build, waiting.build_id)
-        build.status = BuildStatus.CANCELED
+    await stage.finish_builds(BuildStatus.CANCELED)
     stage.builds.held = False
     await stage.run()
     assert (await stage.deployment(queued.id)).status is DeploymentStatus.SUCCEEDED
