@@ -16,6 +16,7 @@ from app.models import (
     TERMINAL_STATUSES,
     App,
     Build,
+    BuildStatus,
     Deployment,
     DeploymentStatus,
     Environment,
@@ -95,6 +96,7 @@ class CodeInPlace:
     """The code that a change of configuration is deployed with."""
 
     build_id: str | None
+    """None while it is not built: whoever deploys the same commit shares the build."""
     commit_sha: str | None
     ref: str | None
     commit_message: str | None
@@ -108,8 +110,9 @@ async def code_in_place(session: AsyncSession, instance: Instance) -> CodeInPlac
     The unfinished one comes first: a variable set while a push is being rolled out must not bring the
     older code back.
     """
-    unfinished = await session.scalar(
-        select(Deployment)
+    statement = (
+        select(Deployment, Build.status)
+        .outerjoin(Build, Build.id == Deployment.build_id)
         .where(
             Deployment.instance_id == instance.id,
             Deployment.status.in_(UNFINISHED),
@@ -118,9 +121,12 @@ async def code_in_place(session: AsyncSession, instance: Instance) -> CodeInPlac
         .order_by(Deployment.number.desc())
         .limit(1)
     )
-    if unfinished is not None:
+    row = (await session.execute(statement)).one_or_none()
+    if row is not None:
+        unfinished, status = row[0], row[1]
+        built = status is BuildStatus.SUCCEEDED or unfinished.commit_sha is None
         return CodeInPlace(
-            unfinished.build_id,
+            unfinished.build_id if built else None,
             unfinished.commit_sha,
             unfinished.ref,
             unfinished.commit_message,

@@ -40,11 +40,17 @@ async def create(
 
 
 async def update(
-    session: WriteSession, actor: Actor, organization: Organization, *, display_name: str | None
+    session: WriteSession,
+    actor: Actor,
+    organization: Organization,
+    *,
+    display_name: str | None = None,
 ) -> Organization:
+    """Only what is given changes; an empty name is the slug again."""
     await require(session, actor, organization.id, Permission.ORGANIZATION_WRITE)
     organization = await queries.lock(session, organization.id)
-    organization.display_name = valid_display_name(display_name, default=organization.slug)
+    if display_name is not None:
+        organization.display_name = valid_display_name(display_name, default=organization.slug)
     await session.flush()
     return organization
 

@@ -65,11 +65,13 @@ async def _insert(session: WriteSession, organization: Organization, project: Pr
 
 
 async def update(
-    session: WriteSession, actor: Actor, project: Project, *, display_name: str | None
+    session: WriteSession, actor: Actor, project: Project, *, display_name: str | None = None
 ) -> Project:
+    """Only what is given changes; an empty name is the slug again."""
     await require(session, actor, project.organization_id, Permission.PROJECT_WRITE)
     project = await queries.lock_live(session, project.id)
-    project.display_name = valid_display_name(display_name, default=project.slug)
+    if display_name is not None:
+        project.display_name = valid_display_name(display_name, default=project.slug)
     await session.flush()
     return project
 
