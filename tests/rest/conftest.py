@@ -42,7 +42,7 @@ class Client:
 
     http: httpx2.AsyncClient
     secret: str
-    last: httpx2.Response = field(init=False)
+    last: httpx2.Response = field(init=False, repr=False)
 
     async def __call__(
         self,
