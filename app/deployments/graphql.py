@@ -15,14 +15,14 @@ from app.access.permissions import Permission
 from app.apps.graphql import Push
 from app.builds import graphql as builds
 from app.db import WriteSession
-from app.deployments import queries, service
+from app.deployments import preview, queries, service
 from app.deployments.branch import deploy_branch
 from app.errors import NotFound
 from app.graphql.connection import After, Before, Connection, First, Last
 from app.graphql.context import Context, Info
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
-from app.instances.graphql import Instance, Scale, organization_of
+from app.instances.graphql import Instance, Scale, StagedChanges, organization_of, staged
 from app.tokens.graphql import User
 
 DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
@@ -213,6 +213,59 @@ class Deployment(Node):
         if self.build_id is None:
             return None
         return await info.context.connection(builds.LOG, self.build_id, first, after, last, before)
+
+
+@strawberry.type(description="What a deployment would do, asked before it is made.")
+class DeploymentPlan:
+    commit_before: str | None = strawberry.field(description="Null when nothing runs.")
+    commit_after: str | None = strawberry.field(description="Null when nothing was built yet.")
+    changes: StagedChanges | None = strawberry.field(
+        description="Variables, by name and never by value, and settings; null when none differ."
+    )
+    job_changes: list[str] = strawberry.field(
+        description="What the engine would change in the job, in its own words."
+    )
+    fits: bool = strawberry.field(description="Whether the engine has room for it now.")
+    reasons: list[str] = strawberry.field(
+        description="Why not, e.g. `memory: no node has 64000 MB free`."
+    )
+
+
+@strawberry.input
+class DeploymentPlanInput:
+    instance_id: strawberry.ID
+    deployment_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="Plan to roll back to, or to promote, that one. Left out: to apply what is staged.",
+    )
+
+
+@strawberry.type
+class DeploymentQueries:
+    @strawberry.field(description="Shows the difference, and whether it will fit. Changes nothing.")
+    async def deployment_plan(self, info: Info, input: DeploymentPlanInput) -> DeploymentPlan:
+        actor, platform = info.context.require_actor(), info.context.container
+        async with platform.database.read_session() as session:
+            instance = await find.instance(session, actor, id=input.instance_id)
+            deployment = None
+            if input.deployment_id is not None:
+                deployment = await find.deployment(session, actor, id=input.deployment_id)
+        found = await preview.deployment_plan(
+            platform.database,
+            actor,
+            instance,
+            platform.scheduler,
+            platform.slugs,
+            deployment=deployment,
+        )
+        return DeploymentPlan(
+            commit_before=found.code.before,
+            commit_after=found.code.after,
+            changes=staged(found.changes),
+            job_changes=list(found.job_changes),
+            fits=found.fits,
+            reasons=list(found.reasons),
+        )
 
 
 async def _may_deploy(context: Context, deployment: Deployment) -> bool:

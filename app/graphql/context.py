@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from app.crypto import SecretBox
     from app.db import Database
+    from app.ports.builder import SlugStore
     from app.ports.repositories import Repositories
     from app.ports.scheduler import Scheduler
     from app.settings import Settings
@@ -48,6 +49,8 @@ class Parts(Protocol):
     def repositories(self) -> Repositories: ...
     @property
     def scheduler(self) -> Scheduler: ...
+    @property
+    def slugs(self) -> SlugStore: ...
 
 
 @dataclass

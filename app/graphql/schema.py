@@ -17,7 +17,7 @@ from strawberry.extensions import (
 from strawberry.types import ExecutionContext
 
 from app.apps.graphql import AppMutations
-from app.deployments.graphql import DeploymentMutations
+from app.deployments.graphql import DeploymentMutations, DeploymentQueries
 from app.environments.graphql import EnvironmentMutations, EnvironmentQueries
 from app.graphql.errors import ReportErrors
 from app.graphql.limits import MAX_TOKENS, UNCLEAN, CleanStrings, LimitDocument, is_clean
@@ -38,6 +38,7 @@ class Query(
     RootQueries,
     OrganizationQueries,
     EnvironmentQueries,
+    DeploymentQueries,
     ReconcilerQueries,
 ):
     pass

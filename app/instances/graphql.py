@@ -144,20 +144,7 @@ class Instance(Node):
 
     @strawberry.field(description="Null when nothing is staged.")
     async def staged_changes(self, info: Info) -> StagedChanges | None:
-        found = plan.pending(*await _desired_and_released(info.context, self))
-        if not found:
-            return None
-        return StagedChanges(
-            variables=[
-                StagedVariable(name=change.name, kind=change.kind, is_build=change.is_build)
-                for change in found.variables
-            ],
-            settings=[
-                StagedSetting(name=change.name, before=change.before, after=change.after)
-                for change in found.settings
-            ],
-            needs_build=found.needs_build,
-        )
+        return staged(plan.pending(*await _desired_and_released(info.context, self)))
 
     @strawberry.field(description="What last became healthy, and should be running.")
     async def current_release(self, info: Info) -> ReleaseType | None:
@@ -187,6 +174,23 @@ class Instance(Node):
         return await info.context.connection(
             DEPLOYMENTS, self.id, first, after, last, before, filter=wanted
         )
+
+
+def staged(changes: plan.PendingChanges) -> StagedChanges | None:
+    """None when there are none."""
+    if not changes:
+        return None
+    return StagedChanges(
+        variables=[
+            StagedVariable(name=change.name, kind=change.kind, is_build=change.is_build)
+            for change in changes.variables
+        ],
+        settings=[
+            StagedSetting(name=change.name, before=change.before, after=change.after)
+            for change in changes.settings
+        ],
+        needs_build=changes.needs_build,
+    )
 
 
 async def organization_of(context: Context, app_id: str) -> str:

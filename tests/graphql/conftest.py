@@ -19,6 +19,7 @@ from app.db import Database
 from app.errors import NotFound
 from app.graphql.asgi import graphql_app
 from app.models import User
+from app.ports.builder import SlugStore
 from app.ports.repositories import Commit, Repositories
 from app.settings import Settings
 from app.tokens import service as tokens
@@ -43,6 +44,13 @@ class OneCommit:
         return Commit(sha, "First", "Olga", datetime(2026, 1, 1, tzinfo=UTC))
 
 
+class SignedNowhere:
+    """The part of SlugStore that rendering a job needs."""
+
+    def url(self, sha256: str) -> str:
+        return f"https://paas.example.com/slugs/{sha256}"
+
+
 @dataclass(frozen=True)
 class Platform:
     """The parts of a container that the API uses."""
@@ -52,6 +60,7 @@ class Platform:
     repositories: Repositories
     settings: Settings
     engine: str = "embedded"
+    slugs: SlugStore = field(default_factory=lambda: cast("SlugStore", SignedNowhere()))
     scheduler: MemoryScheduler = field(default_factory=MemoryScheduler)
 
 

@@ -44,7 +44,7 @@ async def test_without_a_token_the_schema_can_be_read_and_nothing_else(
 )
 async def test_a_token_that_is_no_good_refuses_the_whole_request(api: Api, header: str) -> None:
     response = await api.http.post(
-        "/graphql", json={"query": INTROSPECTION}, headers={"Authorization": header.encode()}
+        "/graphql", json={"query": INTROSPECTION}, headers={b"Authorization": header.encode()}
     )
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from app.access.actor import Actor
 from app.crypto import SecretBox
 from app.db import Database
-from app.models import Deployment, DeploymentStatus, DeploymentTrigger, Push, PushStatus
+from app.models import (
+    Deployment,
+    DeploymentStatus,
+    DeploymentTrigger,
+    Instance,
+    Membership,
+    Push,
+    PushStatus,
+)
 from tests.factories import make_build, make_instance, make_release
 from tests.graphql.conftest import Api
 from tests.services.conftest import World
@@ -69,6 +78,9 @@ async def one_of_each(world: World, database: Database, box: SecretBox) -> dict[
     build = await make_build(database, placed.app)
     release = await make_release(database, box, placed.instance, build)
     async with database.write_transaction() as session:
+        instance = await session.get(Instance, placed.instance.id)
+        assert instance is not None
+        instance.deployment_count = 1
         push = Push(
             id="psh_" + "1" * 26,
             app_id=placed.app.id,
@@ -107,10 +119,6 @@ async def one_of_each(world: World, database: Database, box: SecretBox) -> dict[
 
 
 async def world_members(database: Database, world: World) -> list[str]:
-    from sqlalchemy import select
-
-    from app.models import Membership
-
     async with database.read_session() as session:
         statement = select(Membership.id).where(Membership.organization_id == world.acme.id)
         return list(await session.scalars(statement))

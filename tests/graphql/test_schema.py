@@ -1,0 +1,71 @@
+"""The committed schema: current, and a baseline that breaking changes are found against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from graphql import GraphQLEnumType, GraphQLInterfaceType, GraphQLObjectType, build_schema
+
+from app.errors import PaasError
+from app.graphql import export
+from app.graphql.schema import core_schema, sdl
+
+
+def test_the_committed_schema_is_what_the_code_says() -> None:
+    assert export.main(["--check"]) == 0
+
+
+def test_check_fails_and_says_what_to_type_when_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stale = tmp_path / "schema.graphql"
+    stale.write_text(sdl().replace("displayName", "shownName"))
+    monkeypatch.setattr(export, "COMMITTED", stale)
+    assert export.main(["--check"]) == 1
+    assert "python -m app.graphql.export" in capsys.readouterr().err
+    assert export.main([]) == 0
+    assert export.main(["--check"]) == 0
+
+
+def test_a_removed_field_is_a_breaking_change_and_an_added_one_is_not(tmp_path: Path) -> None:
+    before = tmp_path / "before.graphql"
+    before.write_text(
+        sdl().replace("type App implements Node {", "type App implements Node {\n  gone: Int\n")
+    )
+    assert export.main(["--against", str(before)]) == 1
+    before.write_text(sdl().replace("  gitRemoteUrl: String!\n", ""))
+    assert export.main(["--against", str(before)]) == 0
+    assert [c.description for c in export.breaking_changes(sdl(), "type Query { x: Int }")]
+
+
+def test_it_parses_as_sdl_and_every_id_is_of_a_node() -> None:
+    schema = build_schema(sdl())
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and "id" in kind.fields:
+            assert [interface.name for interface in kind.interfaces] == ["Node"], kind.name
+
+
+def test_every_mutation_answers_with_a_payload() -> None:
+    schema = core_schema()
+    assert schema.mutation_type is not None
+    payload = schema.type_map["MutationPayload"]
+    assert isinstance(payload, GraphQLInterfaceType)
+    for name, field in schema.mutation_type.fields.items():
+        kind = schema.type_map[str(field.type).rstrip("!")]
+        assert isinstance(kind, GraphQLObjectType), name
+        assert payload in kind.interfaces, name
+        assert all(
+            not str(each.type).endswith("!") or str(each.type).startswith("[")
+            for each in kind.fields.values()
+        ), f"{name}: with userErrors the rest is null"
+
+
+def test_every_failure_has_a_code_in_the_schema() -> None:
+    def tree(kind: type[PaasError]) -> set[str]:
+        codes = {kind.code} if kind is not PaasError else set()
+        return codes.union(*(tree(below) for below in kind.__subclasses__()))
+
+    codes = core_schema().type_map["UserErrorCode"]
+    assert isinstance(codes, GraphQLEnumType)
+    assert tree(PaasError) <= set(codes.values)

@@ -1,0 +1,194 @@
+"""No N+1: as many statements for many rows as for one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from graphql import (
+    FieldNode,
+    GraphQLObjectType,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    get_named_type,
+    parse,
+    visit,
+)
+
+from app.access.actor import Actor
+from app.crypto import SecretBox
+from app.db import Database
+from app.graphql.schema import core_schema
+from app.ids import new_id
+from app.instances.secrets import new_variable
+from app.models import (
+    BuildLogLine,
+    Deployment,
+    DeploymentPhase,
+    DeploymentStatus,
+    DeploymentStep,
+    DeploymentTrigger,
+    Push,
+    PushStatus,
+    StepStatus,
+)
+from tests.factories import Placed, make_build, make_instance, make_release, make_user
+from tests.graphql.conftest import Api
+
+EVERYTHING = """
+query ($project: ID!) {
+  branchMatch(projectId: $project, branch: "main") { environments { slug } }
+  viewer { user { id } token { id } tokens { totalCount nodes { id } } }
+  organizations { totalCount nodes { viewerRole project(slug: "p-0") { slug }
+    members { totalCount nodes { user { name } organization { slug } } }
+    projects { totalCount nodes { organization { slug } defaultEnvironment { slug }
+      environment(slug: "production") { slug } app(slug: "web-0") { slug }
+      environments { totalCount nodes { project { slug } instances { totalCount nodes { id } }
+        deployments { totalCount nodes { number } } } }
+      apps { totalCount nodes { project { slug } gitRemoteUrl instance(environment: "production") { id }
+        pushes { totalCount nodes { app { slug } user { name } deployments { totalCount nodes { id } } } }
+        instances { totalCount nodes { ...instance } } } } } } } }
+}
+fragment instance on Instance {
+  app { slug } environment { slug } url envVars { name value } stagedChanges { needsBuild }
+  currentRelease { scale { replicas } instance { id } envVarNames build { id } }
+  currentDeployment { number }
+  deployments { totalCount nodes { instance { id } creator { name } push { ref } release { number }
+    source { id } supersededBy { id } steps { phase } canCancel canRollBackTo canPromote
+    buildLog(last: 3) { totalCount nodes { message } }
+    build { app { slug } failure { code } log(first: 2) { totalCount nodes { message } } } } }
+}
+"""
+
+
+async def deployed(
+    database: Database, box: SecretBox, actor: Actor, placed: Placed, history: int
+) -> None:
+    """Variables, a push, and ``history`` deployments with steps and a log each."""
+    for number in range(1, history + 1):
+        build = await make_build(database, placed.app, commit_sha=f"{number:040x}")
+        release = await make_release(database, box, placed.instance, build)
+        async with database.write_transaction() as session:
+            push = Push(
+                id=new_id("psh"),
+                app_id=placed.app.id,
+                user_id=actor.user_id,
+                ref="refs/heads/main",
+                before_sha="0" * 40,
+                after_sha=f"{number:040x}",
+                status=PushStatus.DEPLOYED,
+            )
+            session.add(push)
+            session.add_all(
+                BuildLogLine(build_id=build.id, number=line, text=f"line {line}")
+                for line in range(history + 3)
+            )
+            await session.flush()
+            deployment = Deployment(
+                id=new_id("dep"),
+                instance_id=placed.instance.id,
+                number=number,
+                status=DeploymentStatus.SUCCEEDED,
+                trigger=DeploymentTrigger.GIT_PUSH,
+                user_id=actor.user_id,
+                push_id=push.id,
+                build_id=build.id,
+                release_id=release.id,
+            )
+            session.add(deployment)
+            await session.flush()
+            session.add_all(
+                DeploymentStep(
+                    deployment_id=deployment.id, phase=phase, status=StepStatus.SUCCEEDED
+                )
+                for phase in DeploymentPhase
+            )
+            name = f"VARIABLE_{number}"
+            session.add(new_variable(box, placed.instance.id, name, "x", is_build=False))
+
+
+class Made(NamedTuple):
+    actor: Actor
+    project: str
+
+
+async def make_world(database: Database, box: SecretBox, *, name: str, size: int) -> Made:
+    """A member of ``size`` organizations' worth of everything; each level has ``size`` children."""
+    first = await make_instance(database, organization=name, project="p-0", app="web-0")
+    actor = await make_user(database, first.organization, name=name)
+    await deployed(database, box, actor, first, size + 1)
+    for project in range(size):
+        for app in range(size):
+            for environment in ("production", "staging", "preview")[:size]:
+                if (project, app, environment) == (0, 0, "production"):
+                    continue
+                placed = await make_instance(
+                    database,
+                    organization=name,
+                    project=f"p-{project}",
+                    app=f"web-{app}",
+                    environment=environment,
+                )
+                await deployed(database, box, actor, placed, size + 1)
+    return Made(actor, first.project.id)
+
+
+async def test_many_rows_cost_as_many_statements_as_one(
+    api: Api, database: Database, secret_box: SecretBox
+) -> None:
+    lone = await make_world(database, secret_box, name="lone", size=1)
+    many = await make_world(database, secret_box, name="many", size=3)
+    await api.token_of(lone.actor)
+    await api.token_of(many.actor)
+
+    with api.counting() as for_one:
+        answer = await api(EVERYTHING, as_=lone.actor, project=lone.project)
+    with api.counting() as for_many:
+        answers = await api(EVERYTHING, as_=many.actor, project=many.project)
+
+    assert count_of(answer) * 20 < count_of(answers)
+    assert len(for_many) == len(for_one)
+    assert len(for_one) < 60
+
+
+def count_of(value: object) -> int:
+    """Objects in an answer."""
+    if isinstance(value, dict):
+        return 1 + sum(map(count_of, value.values()))
+    if isinstance(value, list):
+        return sum(map(count_of, value))
+    return 0
+
+
+def test_the_query_above_has_every_connection_and_every_field_that_leads_to_an_object() -> None:
+    """So that a field added later is counted too."""
+    schema = core_schema()
+    led_to: set[tuple[str, str]] = set()
+    for name, kind in schema.type_map.items():
+        if not isinstance(kind, GraphQLObjectType) or name.startswith("__"):
+            continue
+        if name.endswith(("Payload", "Connection", "Edge")) or name in {
+            "Query",
+            "Mutation",
+            "DeploymentPlan",
+        }:
+            continue
+        for field, definition in kind.fields.items():
+            if isinstance(get_named_type(definition.type), GraphQLObjectType):
+                led_to.add((name, field))
+
+    asked: set[tuple[str, str]] = set()
+    info = TypeInfo(schema)
+
+    class Collect(Visitor):
+        def enter_field(self, node: FieldNode, *_: object) -> None:
+            parent = info.get_parent_type()
+            assert parent is not None
+            asked.add((parent.name, node.name.value))
+
+    visit(parse(EVERYTHING), TypeInfoVisitor(info, Collect()))
+    without_reads = {("Deployment", "failure"), ("StagedChanges", "variables")} | {
+        ("StagedChanges", "settings"),
+        ("Instance", "scale"),
+    }
+    assert led_to - asked - without_reads == set()
