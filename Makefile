@@ -7,13 +7,13 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
-BENCHES := $(notdir $(basename $(wildcard bench/bench_*.py)))
+BENCHES := $(notdir $(basename $(filter-out bench/_%,$(wildcard bench/*.py))))
 
 .PHONY: help up install check lint types schema-check test engines format lock schema bench clean
 
 help:  ## what there is to type
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /make \1\t/' | expand -t 18
-	@echo "make bench-NAME   one of: $(subst _,-,$(BENCHES:bench_%=%))"
+	@echo "make bench-NAME   one of: $(subst _,-,$(BENCHES))"
 
 up: install  ## run the platform with a demo app; Ctrl-C stops it
 	@exec $(BIN)/paas up --demo
@@ -53,10 +53,10 @@ test: check engines  ## everything; with the real engines where they can be had
 engines: install
 	@.ci/engines $(BIN)/paas
 
-bench: $(BENCHES:bench_%=bench-%)  ## every benchmark, each figure against its target
+bench: $(addprefix bench-,$(subst _,-,$(BENCHES)))  ## every benchmark, each figure against its target
 
 bench-%: install
-	@$(BIN)/python -m bench.bench_$(subst -,_,$*)
+	@$(BIN)/python -m bench.$(subst -,_,$*)
 
 format: install
 	$(BIN)/ruff format .

@@ -37,7 +37,7 @@ class Container:
     scheduler: Scheduler
     ingress: Ingress
     wakes: WakeListener
-    """Hears of committed changes; started with the container, but for the CLI's."""
+    """Hears of committed changes, once whoever waits for one has started it."""
     _closing: AsyncExitStack
     _builder: Builder | None = None
 
@@ -68,8 +68,6 @@ async def open_container(settings: Settings, *, role: Role) -> Container:
         stack.push_async_callback(database.close)
         wakes = WakeListener(database.url)
         stack.push_async_callback(wakes.close)
-        if role != "admin":
-            await wakes.start()
         secret_box = load_secret_box(settings)
         engine = await chosen_engine(settings)
         scheduler, ingress = _engine_adapters(settings, engine)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from app import faults, log
@@ -20,7 +21,29 @@ logger = logging.getLogger(__name__)
 
 def reconcilers(container: Container) -> Sequence[Reconciler]:
     """Every kind of background work."""
-    raise NotImplementedError
+    from app.builds.reconcile import BuildReconciler
+    from app.builds.service import ensure
+    from app.deployments.reconcile import InstanceReconciler
+    from app.pushes.reconcile import PushReconciler
+
+    settings, database, box = container.settings, container.database, container.secret_box
+    # A slug runs on either engine, but not an image that only this machine's Docker holds.
+    profile = f"{container.engine} {settings.registry}"
+    return (
+        PushReconciler(database, container.repositories),
+        BuildReconciler(
+            database, box, container.repositories, container.builder, container.slugs, settings
+        ),
+        InstanceReconciler(
+            database,
+            box,
+            container.scheduler,
+            container.ingress,
+            container.slugs,
+            partial(ensure, profile=profile),
+            rollout_seconds=settings.rollout_timeout_seconds,
+        ),
+    )
 
 
 async def work(settings: Settings) -> None:
@@ -41,6 +64,7 @@ async def work(settings: Settings) -> None:
             lease_seconds=settings.lease_seconds,
         )
         logger.info("worker %s on the %s engine", driver.worker, container.engine)
+        await container.wakes.start()
         if settings.ready_file:
             Path(settings.ready_file).touch()
         await driver.run(stop)

@@ -54,6 +54,8 @@ class GitContainer(Protocol):
     def database(self) -> Database: ...
     @property
     def repositories(self) -> Repositories: ...
+    @property
+    def wakes(self) -> WakeListener: ...
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,16 @@ class Request:
 
 
 class GitApp:
-    """Mount it at ``/git``. ``close`` it with the process."""
+    """Mount it at ``/git``."""
 
     def __init__(self, container: GitContainer) -> None:
         self._settings = container.settings
         self._database = container.database
         self._repositories = container.repositories
-        self._wakes = WakeListener(container.database.url)
+        self._wakes = container.wakes
         self._pushes = Pushes(
             container.database, container.repositories, container.settings, self._wakes
         )
-
-    async def close(self) -> None:
-        await self._wakes.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -29,6 +29,7 @@ from app.models import (
     User,
 )
 from app.ports.repositories import Repositories
+from app.reconcile.wake import WakeListener
 from app.settings import Settings
 from app.tokens import service as tokens
 from tests.conftest import free_port
@@ -70,6 +71,7 @@ class Wiring:
     settings: Settings
     database: Database
     repositories: Repositories
+    wakes: WakeListener
 
 
 async def run_git(
@@ -237,10 +239,9 @@ class GitWorld:
 @asynccontextmanager
 async def serving(wiring: Wiring) -> AsyncIterator[int]:
     """The git server alone, in this process."""
-    git = GitApp(wiring)
     port = free_port()
     config = uvicorn.Config(
-        Starlette(routes=[Mount("/git", app=git)]),
+        Starlette(routes=[Mount("/git", app=GitApp(wiring))]),
         host="127.0.0.1",
         port=port,
         log_level="warning",
@@ -257,7 +258,7 @@ async def serving(wiring: Wiring) -> AsyncIterator[int]:
     finally:
         server.should_exit = True
         await task
-        await git.close()
+        await wiring.wakes.close()
 
 
 @asynccontextmanager
@@ -265,7 +266,7 @@ async def git_world(database: Database, home: Path, **settings: object) -> Async
     configured = Settings(home=str(home), **settings)  # type: ignore[arg-type]
     limit = configured.push_max_mb * 1024**2
     repositories = LocalRepositories(home / "repositories", push_max_bytes=limit)
-    wiring = Wiring(configured, database, repositories)
+    wiring = Wiring(configured, database, repositories, WakeListener(database.url))
     placed = await make_instance(database)
     actor = await make_user(database, placed.organization)
     async with serving(wiring) as port:
