@@ -21,7 +21,10 @@ def check_hostname(hostname: str) -> str:
 
 
 def routing_tags(service: str, hostnames: Sequence[str]) -> list[str]:
-    """Tags for one router over all hostnames; none when there is no hostname.
+    """Tags for one router over all hostnames, and its servers; none when there is no hostname.
+
+    The servers are named explicitly: the name that Traefik derives from a service folds ``--`` into ``-``,
+    by which the copies of organization ``a`` with project ``b-c`` would join those of ``a-b`` with ``c``.
 
     During a rollout copies of two releases are registered. Traefik drops a router that two copies
     describe differently, so its name holds a digest of its rule: when the hostnames change, both routers
@@ -32,4 +35,10 @@ def routing_tags(service: str, hostnames: Sequence[str]) -> list[str]:
     rule = " || ".join(f"Host(`{check_hostname(name)}`)" for name in hostnames)
     digest = hashlib.sha256(rule.encode()).hexdigest()[:8]
     router = f"traefik.http.routers.{service}-{digest}"
-    return ["traefik.enable=true", f"{router}.rule={rule}", f"{router}.entrypoints={ENTRY_POINT}"]
+    return [
+        "traefik.enable=true",
+        f"{router}.rule={rule}",
+        f"{router}.entrypoints={ENTRY_POINT}",
+        f"{router}.service={service}",
+        f"traefik.http.services.{service}.loadbalancer.passhostheader=true",
+    ]

@@ -52,9 +52,10 @@ async def prepare(address: str, home: Path) -> Access:
     return access
 
 
-async def drain(access: Access) -> None:
-    """Stop every task of every node here and wait until they are gone; the jobs stay registered, and
-    ``prepare`` brings them back. Raises ExternalFailure when some do not end."""
+async def drain(access: Access, data: Path) -> None:
+    """Stop every task here and wait until they and their mounts are gone; the jobs stay registered, and
+    ``prepare`` brings them back. ``data`` is Nomad's data folder. Raises ExternalFailure when some do
+    not end."""
     async with _Api(access.address, access.management_token) as api:
         nodes = await api.get("/v1/nodes")
         for node in nodes:
@@ -62,9 +63,27 @@ async def drain(access: Access) -> None:
             await api.post(f"/v1/node/{node['ID']}/drain", {**spec, "MarkEligible": False})
         deadline = time.monotonic() + _DRAIN_SECONDS
         while running := await _running(api, nodes):
-            if time.monotonic() > deadline:
-                raise ExternalFailure(f"Nomad did not stop {', '.join(running)} in time.")
+            _give_up_after(deadline, running)
             await asyncio.sleep(0.1)
+        await api.get("/v1/client/gc")
+        while mounted := mounts_below(data):
+            _give_up_after(deadline, mounted)
+            await asyncio.sleep(0.1)
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Mount points in a folder: Nomad leaves those of a task until it collects the task's remains."""
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+    except FileNotFoundError:  # no Linux: no mounts either
+        return []
+    points = [line.split()[1] for line in lines]
+    return [point for point in points if point.startswith(f"{folder}/")]
+
+
+def _give_up_after(deadline: float, left: list[str]) -> None:
+    if time.monotonic() > deadline:
+        raise ExternalFailure(f"Nomad did not stop all in time; left: {', '.join(left[:5])}")
 
 
 async def _running(api: _Api, nodes: Any) -> list[str]:

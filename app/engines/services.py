@@ -240,7 +240,6 @@ def traefik(
             "--ping=true",
             f"{catalog}.endpoint.address={consul_address}",
             f"{catalog}.watch=true",
-            f"{catalog}.cache=true",
             f"{catalog}.exposedbydefault=false",
             "--providers.providersthrottleduration=100ms",
             "--global.checknewversion=false",

@@ -24,6 +24,8 @@ Json = Mapping[str, Any]
 _FINISHED = {"complete", "failed"}
 _LOST = {"lost", "unknown"}
 _ROLLOUT = {"successful": RolloutStatus.SUCCEEDED, "failed": RolloutStatus.FAILED}
+_SIGKILLED = 137
+_KILLS = {"Killing", "Restart Signaled", "Leader Task Dead", "Sibling Task Failed"}
 _TELLING = {
     "Driver Failure",
     "Failed Artifact Download",
@@ -100,7 +102,7 @@ def placement_of(allocation: Json) -> Placement:
 
 
 def _allocation(stub: Json, records: Records) -> Allocation:
-    placement = records.placements.get(stub["ID"], Placement("", "", True))
+    placement = _placement(stub, records)
     task: Json = next(iter((stub.get("TaskStates") or {}).values()), {})
     events: Sequence[Json] = task.get("Events") or ()
     ended = [event for event in events if event["Type"] == "Terminated"]
@@ -110,11 +112,11 @@ def _allocation(stub: Json, records: Records) -> Allocation:
         name=stub["Name"],
         release_id=placement.release_id,
         state=state,
-        healthy=_healthy(stub, state, placement),
+        healthy=_healthy(stub, state, records),
         restarts=int(task.get("Restarts") or 0),
         started_at=_time(task.get("StartedAt")),
         exit_code=_exit_code(ended[-1]) if ended else None,
-        oom_killed=any(_details(event).get("oom_killed") == "true" for event in ended),
+        oom_killed=_out_of_memory(events),
         listening=records.listening.get(stub["ID"]),
         message=_message(stub, events),
         address=placement.address,
@@ -133,28 +135,50 @@ def _state(stub: Json, task: Json) -> AllocationState:
     return AllocationState.UNHEALTHY if unhealthy else AllocationState.RUNNING
 
 
-def _healthy(stub: Json, state: AllocationState, placement: Placement) -> bool:
-    """Nomad judges health during a rollout; later placements (a node was lost) count once they run.
+def _healthy(stub: Json, state: AllocationState, records: Records) -> bool:
+    """Whether the router may send it requests: its check passes in the catalog.
 
-    A copy that is being stopped has left the catalog already.
+    Where the catalog does not know, Nomad's judgement counts. It gives one during rollouts only; a copy
+    that was placed later (a node was lost) counts once it runs. One that is being stopped has left the
+    catalog already.
     """
     if state is not AllocationState.RUNNING or stub["DesiredStatus"] != "run":
         return False
+    if stub["ID"] in records.listening:
+        return records.listening[stub["ID"]]
     judged = (stub.get("DeploymentStatus") or {}).get("Healthy")
-    return bool(judged) if judged is not None else not placement.in_rollout
+    return bool(judged) if judged is not None else not _placement(stub, records).in_rollout
+
+
+def _placement(stub: Json, records: Records) -> Placement:
+    return records.placements.get(stub["ID"], Placement("", "", True))
 
 
 def _details(event: Json) -> Json:
     return event.get("Details") or {}
 
 
-def _exit_code(event: Json) -> int | None:
+def _exit_code(event: Json) -> int:
     """128 and the signal's number for a copy that a signal ended, as a shell says it."""
     details = _details(event)
-    code, signal = details.get("exit_code"), details.get("signal")
-    if code in {None, ""}:
-        return None
-    return 128 + int(signal) if signal not in {None, "", "0"} and code == "0" else int(code)
+    code, signal = (int(details.get(key) or 0) for key in ("exit_code", "signal"))
+    return code or (128 + signal if signal else 0)
+
+
+def _out_of_memory(events: Sequence[Json]) -> bool:
+    """Docker says so. ``exec`` does not tell on Nomad 1.6: there, SIGKILL that Nomad did not send is taken
+    for the kernel's."""
+    killing = False
+    for event in events:
+        if event["Type"] == "Started":
+            killing = False
+        killing = killing or event["Type"] in _KILLS
+        if event["Type"] == "Terminated" and (
+            _details(event).get("oom_killed") == "true"
+            or (not killing and _exit_code(event) == _SIGKILLED)
+        ):
+            return True
+    return False
 
 
 def _message(stub: Json, events: Sequence[Json]) -> str:

@@ -224,12 +224,7 @@ class NomadScheduler:
         }
 
     async def _listening(self, ref: JobRef, stubs: Sequence[Any]) -> Mapping[str, bool]:
-        """Asked only while a copy runs and is not judged healthy: that is when it explains something."""
-        if all(
-            stub["ClientStatus"] != "running"
-            or (stub.get("DeploymentStatus") or {}).get("Healthy") is True
-            for stub in stubs
-        ):
+        if not any(stub["ClientStatus"] == "running" for stub in stubs):
             return {}
         return await self._catalog.listening(service_name_of(ref.namespace, ref.id))
 

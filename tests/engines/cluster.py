@@ -1,0 +1,198 @@
+"""Real Consul, Nomad (ACLs on) and Traefik on this machine for tests; nothing of it outlives them.
+
+The platform's side of a ``Cluster`` holds only the token that ``nomad/acl/platform-policy.hcl`` gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import http.server
+import os
+import signal
+import subprocess
+import sysconfig
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Never
+
+import pytest
+
+from app.engines import install, services
+from app.engines.nomad_access import Access, drain, mounts_below, prepare
+from app.engines.services import ServiceSpec
+from app.settings import Settings
+from tests.conftest import free_port
+
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with open_cluster(tmp_path_factory.mktemp("cluster")) as opened:
+        yield opened
+
+
+def engine_unavailable(reason: str) -> Never:
+    """Skip, or fail where every engine is required."""
+    if os.environ.get("PAAS_REQUIRE_ENGINES") or os.environ.get("CI"):
+        pytest.fail(f"Nomad is required here: {reason}")
+    pytest.skip(f"Nomad is not available: {reason}")
+
+
+@dataclass
+class Running:
+    """A started component, which a test may kill and start again."""
+
+    spec: ServiceSpec
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self.spec.argv,
+                env={**os.environ, **self.spec.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def start(self) -> None:
+        process = self.process = self.spawn()
+        deadline = time.monotonic() + START_SECONDS
+        while not await self.spec.ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                tail = self.log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self.spec.name} did not start:\n{tail}")
+            await asyncio.sleep(0.05)
+
+    async def stop(self, *, kill: bool = False) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        await asyncio.to_thread(self.process.wait, self.spec.stop_grace)
+        self.process = None
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.spec.name}.log"
+
+
+@dataclass
+class Cluster:
+    folder: Path
+    access: Access
+    settings: Settings
+    """As the platform has them: addresses, and its own token."""
+    ingress: str
+    """``host:port`` of Traefik."""
+    slugs: SlugServer
+    running: dict[str, Running] = field(default_factory=dict)
+
+    async def operator(self, *arguments: str) -> str:
+        """The ``nomad`` command line with the management token, as an operator would type it."""
+        process = await asyncio.create_subprocess_exec(
+            str(install.find("nomad")),
+            *arguments,
+            env={
+                **os.environ,
+                "NOMAD_ADDR": self.access.address,
+                "NOMAD_TOKEN": self.access.management_token,
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()
+        return output.decode()
+
+
+@dataclass(frozen=True)
+class SlugServer:
+    """Serves a folder to the node, as the platform's slug downloads do."""
+
+    folder: Path
+    port: int
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+
+@contextmanager
+def slug_server(folder: Path) -> Iterator[SlugServer]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield SlugServer(folder, server.server_address[1])
+        server.shutdown()
+        thread.join()
+
+
+@asynccontextmanager
+async def open_cluster(folder: Path) -> AsyncIterator[Cluster]:
+    """Skips or fails the asking test where it cannot be had."""
+    if os.geteuid() != 0:
+        engine_unavailable("only root can run Nomad's exec driver")
+    binaries = {name: install.find(name) for name in ("consul", "nomad")}
+    if missing := [name for name, found in binaries.items() if found is None]:
+        engine_unavailable(f"{', '.join(missing)} not found; type: paas engine install")
+    consul_ports = services.ConsulPorts(free_port(), free_port(), free_port())
+    nomad_ports = services.NomadPorts(free_port(), free_port(), free_port())
+    traefik_ports = services.TraefikPorts(free_port(), free_port())
+    consul_address = f"127.0.0.1:{consul_ports.http}"
+    options = services.NomadOptions(consul_address, nomad_ports)
+    traefik = Path(sysconfig.get_path("scripts"), "traefik")
+    specs = [
+        services.consul(Path(str(binaries["consul"])), folder, consul_ports),
+        services.nomad(Path(str(binaries["nomad"])), folder, options),
+        services.traefik(traefik, consul_address, traefik_ports),
+    ]
+    async with AsyncExitStack() as stack:
+        (folder / "slugs").mkdir()
+        server = stack.enter_context(slug_server(folder / "slugs"))
+        running = {spec.name: Running(spec, folder) for spec in specs}
+        for component in running.values():
+            stack.push_async_callback(component.stop)
+            await component.start()
+        address = f"http://127.0.0.1:{nomad_ports.http}"
+        access = await prepare(address, folder)
+        settings = Settings(
+            home=str(folder),
+            scheduler="nomad",
+            nomad_addr=address,
+            nomad_token_file=str(access.platform_token_file),
+            consul_addr=consul_address,
+            ingress_port=traefik_ports.web,
+            traefik_api=f"http://127.0.0.1:{traefik_ports.api}",
+        )
+        cluster = Cluster(
+            folder, access, settings, f"127.0.0.1:{traefik_ports.web}", server, running
+        )
+        stack.push_async_callback(_clean, cluster)
+        await _node_ready(cluster)
+        yield cluster
+
+
+async def _node_ready(cluster: Cluster) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while "ready" not in await cluster.operator("node", "status"):
+        assert time.monotonic() < deadline, "Nomad's node did not become ready"
+        await asyncio.sleep(0.1)
+
+
+async def _clean(cluster: Cluster) -> None:
+    """Every task ended, every mount gone; then Nomad may stop."""
+    data = cluster.folder / "nomad" / "data"
+    await drain(cluster.access, data)
+    assert mounts_below(data) == []
