@@ -90,8 +90,9 @@ async def _wanted(
     session: AsyncSession, instance: Instance, deployment: Deployment | None
 ) -> Desired:
     """What is desired; for a rollback, what that deployment ran with."""
-    if deployment is not None and deployment.instance_id == instance.id:
-        release = await session.get(Release, deployment.release_id)
+    release_id = deployment.release_id if deployment is not None else None
+    if deployment is not None and release_id and deployment.instance_id == instance.id:
+        release = await session.get(Release, release_id)
         if release is not None:
             return Desired(
                 digests=release.env_digests,

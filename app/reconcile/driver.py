@@ -56,6 +56,7 @@ class Driver:
         self._lease_seconds = lease_seconds
         self._lanes = {reconciler.kind: Lane(reconciler) for reconciler in reconcilers}
         self._raise_errors = False
+        self._stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; then let go of everything, so that another worker can go on at once."""
@@ -80,6 +81,7 @@ class Driver:
         A key that another worker holds is waited for.
         """
         self._raise_errors = True
+        self._stopping = False
         try:
             while await self._poll_all():
                 while any(lane.running or lane.waiting for lane in self._lanes.values()):
@@ -172,22 +174,24 @@ class Driver:
         lease = await acquire(
             self._database, lane.kind, key, owner=self.worker, seconds=self._lease_seconds
         )
-        if key in lane.running:
-            lane.running[key].lease = lease
+        running = lane.running[key]
+        running.lease = lease
         try:
-            await self._while_held(lane.reconciler, key, lease)
+            if not self._stopping:
+                await self._while_held(lane.reconciler, lease, running)
         finally:
             await lease.release()
         return lease.woken.is_set()
 
-    async def _while_held(self, reconciler: Reconciler, key: str, lease: HeldLease) -> None:
+    async def _while_held(self, reconciler: Reconciler, lease: HeldLease, running: Running) -> None:
         """Reconcile; stop the reconciler when the lease is lost."""
-        work = asyncio.create_task(reconciler.reconcile(key, lease))
+        work = asyncio.create_task(reconciler.reconcile(lease.key, lease))
+        running.work = work
         lost = asyncio.create_task(lease.lost.wait())
         try:
             await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise LeaseLost(f"{lease.kind} {key}: the lease was lost while working")
+                raise LeaseLost(f"{lease.kind} {lease.key}: the lease was lost while working")
             work.result()
         finally:
             for task in (work, lost):
@@ -195,12 +199,19 @@ class Driver:
             await asyncio.gather(work, lost, return_exceptions=True)
 
     async def _let_go(self, loops: list[asyncio.Task[object]]) -> None:
-        running = [r.task for lane in self._lanes.values() for r in lane.running.values()]
-        tasks = [*loops, *running]
-        for task in tasks:
-            task.cancel()
+        """Stop looking for work, cancel what is under way, and release its leases."""
+        self._stopping = True
+        for loop in loops:
+            loop.cancel()
+        running = [each for lane in self._lanes.values() for each in lane.running.values()]
+        for each in running:
+            if each.work is not None:
+                each.work.cancel()
+        tasks = [*loops, *(each.task for each in running)]
         if tasks:
-            await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            _, late = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+            for task in late:
+                task.cancel()
         for lane in self._lanes.values():
             lane.waiting.clear()
             await self._write_status(lane)

@@ -19,6 +19,9 @@ _ERRORS_SHOWN = 10
 @dataclass
 class Running:
     task: asyncio.Task[None]
+    """Takes the lease, works, and releases it."""
+    work: asyncio.Task[None] | None = None
+    """The reconciler's own part of it, which may be cancelled."""
     lease: HeldLease | None = None
 
 

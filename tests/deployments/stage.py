@@ -28,6 +28,8 @@ from app.models import (
     DeploymentTrigger,
     FailureCode,
     Instance,
+    Push,
+    PushStatus,
     Release,
 )
 from app.ports.scheduler import JobRef, Observation
@@ -102,13 +104,23 @@ class Builds:
 class Stage:
     """``behaviours``: what the app of a commit does; healthy unless said otherwise."""
 
-    def __init__(self, database: Database, box: SecretBox, *, images: bool = True) -> None:
+    def __init__(
+        self,
+        database: Database,
+        box: SecretBox,
+        *,
+        images: bool = True,
+        deadline_seconds: float = 2.0,
+    ) -> None:
         self.database = database
         self.box = box
         self.behaviours: dict[str, Behaviour] = {}
         self.builds = Builds()
         self.scheduler = MemoryScheduler(
-            images=images, memory_mb=4096, deadline_seconds=2.0, behaves=self._behaves
+            images=images,
+            memory_mb=4096,
+            deadline_seconds=deadline_seconds,
+            behaves=self._behaves,
         )
         self.ingress = MemoryIngress(self.scheduler)
         self.slugs = MemorySlugStore()
@@ -158,11 +170,22 @@ class Stage:
         self.behaviours[commit] = behaviour
         async with self.database.write_transaction() as session:
             instance = await session.get_one(Instance, placed.instance.id)
+            push = Push(
+                id=new_id("psh"),
+                app_id=instance.app_id,
+                ref="refs/heads/main",
+                before_sha="0" * 40,
+                after_sha=commit,
+                status=PushStatus.DEPLOYED,
+            )
+            session.add(push)
+            await session.flush()
             return await service.create(
                 session,
                 instance=instance,
                 trigger=trigger,
                 user_id=None,
+                push=push,
                 ref="refs/heads/main",
                 commit_sha=commit,
                 commit_message=f"commit {commit}",
