@@ -39,16 +39,14 @@ async def test_without_a_token_the_schema_can_be_read_and_nothing_else(
         assert "Bearer" in error["extensions"]["hint"]
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer paas_wrong", "Bearer", "Basic YTpi", "Bearer \u00e9", "paas_x"]
-)
-async def test_a_token_that_is_no_good_refuses_the_whole_request(api: Api, header: str) -> None:
-    response = await api.http.post(
-        "/graphql", json={"query": INTROSPECTION}, headers={b"Authorization": header.encode()}
-    )
-    assert response.status_code == 401
-    assert response.headers["www-authenticate"] == "Bearer"
-    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+async def test_a_token_that_is_no_good_refuses_the_whole_request(api: Api) -> None:
+    for header in ("Bearer paas_wrong", "Bearer", "Basic YTpi", "Bearer \u00e9", "paas_x"):
+        response = await api.http.post(
+            "/graphql", json={"query": INTROSPECTION}, headers={b"Authorization": header.encode()}
+        )
+        assert response.status_code == 401, header
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 async def test_a_bug_is_masked_and_logged_once_under_the_request_id(
@@ -163,17 +161,26 @@ async def test_a_body_over_the_limit_is_refused(api: Api) -> None:
     assert response.json()["errors"][0]["extensions"]["code"] == "LIMIT_REACHED"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"query": 5}', b'{"query": ""}', b"\xff\xfe",
-     b'[{"query": "{ viewer { __typename } }"}]', b"[" * 100_000, b'{"query": "{ __typename }", "variables": []}'],
-)  # fmt: skip
-async def test_a_malformed_body_is_the_clients_mistake(api: Api, body: bytes) -> None:
-    response = await api.http.post(
-        "/graphql", content=body, headers={"Content-Type": "application/json"}
-    )
-    assert 400 <= response.status_code < 500 or "errors" in response.json()
-    assert "INTERNAL" not in response.text
+async def test_a_malformed_body_is_the_clients_mistake(api: Api) -> None:
+    bodies = [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"{}",
+        b'{"query": 5}',
+        b'{"query": ""}',
+        b"\xff\xfe",
+    ]
+    bodies += [b'[{"query": "{ viewer { __typename } }"}]', b"[" * 100_000]
+    bodies += [b'{"query": "{ __typename }", "variables": []}']
+    for body in bodies:
+        response = await api.http.post(
+            "/graphql", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert 400 <= response.status_code < 500 or "errors" in response.json(), body[:50]
+        assert "INTERNAL" not in response.text, body[:50]
 
 
 async def test_text_that_cannot_be_stored_is_refused_wherever_it_stands(
