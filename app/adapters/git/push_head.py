@@ -1,10 +1,15 @@
-"""The commands at the head of a push, read as they stream by to git.
+"""The commands at the head of a push, read before git is started.
 
-git itself records the boundary of a shallow push (typical of CI) when it moves the refs; since here a
-hook moves them, the boundary is taken from the request and recorded by ``shallow.py``.
+A push from a shallow clone (typical of CI) first names the boundary of its history. git records the
+boundary when *it* moves the refs; where a hook moves them, git (2.39) aborts ("connectivity check
+skipped"). So these lines are kept from it: it is given the boundary as a file while it checks the pack,
+and ``shallow.py`` records what of it is true.
 """
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 from app.adapters.git.pktline import payload_length
 from app.errors import InvalidInput
@@ -13,38 +18,48 @@ MAX_BYTES = 4 * 1024 * 1024
 """Room for some 30,000 refs; git holds all commands in memory."""
 
 
+@dataclass
 class PushHead:
-    """``shallow`` is complete once git has been given the flush packet that ends the commands."""
+    """``passed_on`` is what git shall read: the commands, their flush packet, and what came with them."""
 
-    def __init__(self) -> None:
-        self.shallow: list[str] = []
-        self._buffer = bytearray()
-        self._seen = 0
-        self._complete = False
+    shallow: list[str] = field(default_factory=list)
+    passed_on: bytearray = field(default_factory=bytearray)
 
-    def see(self, chunk: bytes) -> None:
-        """Raises InvalidInput when the head is too long or not in git's format."""
-        if self._complete:
-            return
-        self._buffer += chunk
-        while not self._complete and len(self._buffer) >= 4:
-            length = payload_length(bytes(self._buffer[:4]))
-            if length < 0:
-                self._complete = True
-                self._buffer.clear()
-            elif len(self._buffer) < length + 4:
-                break
-            else:
-                self._line(bytes(self._buffer[4 : length + 4]))
-                del self._buffer[: length + 4]
 
-    def _line(self, payload: bytes) -> None:
-        self._seen += len(payload) + 4
-        if self._seen > MAX_BYTES:
+async def read_head(body: AsyncIterator[bytes]) -> PushHead:
+    """Read up to the flush packet after the commands. A body that ends before is git's to judge.
+
+    Raises InvalidInput when the head is too long or not in git's format, and what ``body`` raises.
+    """
+    head = PushHead()
+    unread = bytearray()
+    async for chunk in body:
+        unread += chunk
+        if _take_commands(head, unread):
+            break
+        if len(head.passed_on) + len(unread) + 60 * len(head.shallow) > MAX_BYTES:
             raise InvalidInput(
                 "The push updates too many refs at once.",
-                hint="Push fewer branches and tags a time.",
+                hint="Push fewer branches and tags at a time.",
             )
-        keyword, _, object_id = payload.rstrip(b"\n").partition(b" ")
+    head.passed_on += unread
+    return head
+
+
+def _take_commands(head: PushHead, unread: bytearray) -> bool:
+    """Move whole packets from ``unread`` to the head; True at the flush packet."""
+    while len(unread) >= 4:
+        length = payload_length(bytes(unread[:4]))
+        size = max(length, 0) + 4
+        if len(unread) < size:
+            return False
+        line = bytes(unread[:size])
+        del unread[:size]
+        keyword, _, object_id = line[4:].rstrip(b"\n").partition(b" ")
         if keyword == b"shallow":
-            self.shallow.append(object_id.decode("ascii", "replace"))
+            head.shallow.append(object_id.decode("ascii", "replace"))
+        else:
+            head.passed_on += line
+        if length < 0:
+            return True
+    return False

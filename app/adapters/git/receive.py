@@ -24,8 +24,8 @@ from app.adapters.git.home import GitHome
 from app.adapters.git.lock import receiving
 from app.adapters.git.pktline import FLUSH, packet, read_packet, read_section
 from app.adapters.git.process import CHUNK, end, log_failure, pump, spawn, tail
-from app.adapters.git.push_head import PushHead
-from app.adapters.git.shallow import accept_boundary
+from app.adapters.git.push_head import PushHead, read_head
+from app.adapters.git.shallow import accept_boundary, pretending
 from app.errors import InvalidInput
 from app.ports.repositories import (
     ClientGone,
@@ -140,30 +140,34 @@ async def receive_pack(
     path: Path, home: GitHome, exchange: Exchange, handler: ReceiveHandler
 ) -> None:
     """See Repositories.receive_pack."""
-    head = PushHead()
+    try:
+        head = await read_head(exchange.body)
+    except ClientGone:
+        return
     async with receiving(path) as lock, _conversing(exchange.gone) as (conversation, pipes):
-        process = await spawn(
-            "receive-pack",
-            "--stateless-rpc",
-            str(path),
-            env=home.environment(_version(exchange.protocol), **pipes.variables),
-            pass_fds=(*pipes.hooks_ends, lock),
-        )
-        pipes.release_hooks_ends()
-        feeding = asyncio.create_task(_feed(exchange.body, process, head))
-        talking = asyncio.create_task(_converse(conversation, handler, head, path, home))
-        complaining = asyncio.create_task(tail(process))
-        try:
-            await pump(process, exchange)
-            await process.wait()
-            await talking
-            await feeding
-            log_failure(process, path, await complaining)
-        finally:
-            for task in (feeding, talking, complaining):
-                task.cancel()
-            await asyncio.gather(feeding, talking, complaining, return_exceptions=True)
-            await end(process)
+        with pretending(path, head.shallow) as boundary:
+            process = await spawn(
+                "receive-pack",
+                "--stateless-rpc",
+                str(path),
+                env=home.environment(_version(exchange.protocol), **pipes.variables, **boundary),
+                pass_fds=(*pipes.hooks_ends, lock),
+            )
+            pipes.release_hooks_ends()
+            feeding = asyncio.create_task(_feed(head, exchange.body, process))
+            talking = asyncio.create_task(_converse(conversation, handler, head, path, home))
+            complaining = asyncio.create_task(tail(process))
+            try:
+                await pump(process, exchange)
+                await process.wait()
+                await talking
+                await feeding
+                log_failure(process, path, await complaining)
+            finally:
+                for task in (feeding, talking, complaining):
+                    task.cancel()
+                await asyncio.gather(feeding, talking, complaining, return_exceptions=True)
+                await end(process)
 
 
 def _version(protocol: str) -> str:
@@ -171,7 +175,7 @@ def _version(protocol: str) -> str:
     return "" if "version=2" in protocol else protocol
 
 
-async def _feed(body: AsyncIterator[bytes], process: Process, head: PushHead) -> None:
+async def _feed(head: PushHead, body: AsyncIterator[bytes], process: Process) -> None:
     """The request into git. When git has ended already, the rest is read and dropped.
 
     When the client is gone, or its request makes no sense, closing git's input makes it clean up.
@@ -179,17 +183,22 @@ async def _feed(body: AsyncIterator[bytes], process: Process, head: PushHead) ->
     stdin = process.stdin
     assert stdin is not None
     try:
+        await _write(stdin, bytes(head.passed_on))
         async for chunk in body:
-            head.see(chunk)
-            if not stdin.is_closing():
-                try:
-                    stdin.write(chunk)
-                    await stdin.drain()
-                except (BrokenPipeError, ConnectionResetError):
-                    stdin.close()
+            await _write(stdin, chunk)
     except ClientGone:
         return
     finally:
+        stdin.close()
+
+
+async def _write(stdin: asyncio.StreamWriter, chunk: bytes) -> None:
+    if stdin.is_closing():
+        return
+    try:
+        stdin.write(chunk)
+        await stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
         stdin.close()
 
 

@@ -140,7 +140,7 @@ class LocalRepositories:
         except GitFailed as error:
             if await self._moved_on(path, updates):
                 return False
-            raise RefRefused(_reason(error)) from error
+            raise RefRefused(_reason(error, path)) from error
         return True
 
     async def _moved_on(self, path: Path, updates: Sequence[RefUpdate]) -> bool:
@@ -264,9 +264,8 @@ async def _feed_request(exchange: Exchange, process: asyncio.subprocess.Process)
         process.stdin.close()
 
 
-def _reason(error: GitFailed) -> str:
-    """The last thing git said, without the folder names that it may mention."""
+def _reason(error: GitFailed, path: Path) -> str:
+    """The last thing git said, without where the repository is."""
     lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
     last = lines[-1] if lines else "git refused it"
-    last = last.removeprefix("fatal: ").removeprefix("commit: ").removeprefix("prepare: ")
-    return re.sub(r"'?/[^' ]*/([^/' ]+)'?", r"'\1'", last)
+    return last.removeprefix("fatal: ").replace(f"{path}/", "")

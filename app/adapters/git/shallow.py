@@ -17,6 +17,8 @@ from app.adapters.git.process import GitFailed, run
 from app.errors import ExternalFailure, InvalidInput
 from app.refs import is_object_id
 
+SHALLOW_FILE = "GIT_SHALLOW_FILE"
+"""git reads this file in place of ``$GIT_DIR/shallow``."""
 _LOCK_ATTEMPTS = 100
 _LOCK_WAIT_SECONDS = 0.05
 
@@ -92,12 +94,12 @@ async def _missing(path: Path, objects: Sequence[str], env: Mapping[str, str]) -
 async def _check_connected(
     path: Path, boundary: Sequence[str], tips: Sequence[str], env: Mapping[str, str]
 ) -> None:
-    request = "".join(f"{tip}\n" for tip in tips) + "--not\n--all\n"
-    command = ("rev-list", "--objects", "--quiet", "--stdin")
-    with _temporary(boundary) as file:
-        shallow = ("--shallow-file", file, "-C", str(path))
+    request = "".join(f"{tip}\n" for tip in tips)
+    command = ("rev-list", "--objects", "--quiet", "--stdin", "--not", "--all")
+    with as_file(boundary) as file:
+        pretended = {**env, SHALLOW_FILE: file}
         try:
-            await run(*shallow, *command, env=env, stdin=request.encode())
+            await run("-C", str(path), *command, env=pretended, stdin=request.encode())
         except GitFailed as error:
             raise InvalidInput(
                 "the push lacks objects that its history needs",
@@ -106,7 +108,17 @@ async def _check_connected(
 
 
 @contextlib.contextmanager
-def _temporary(boundary: Sequence[str]) -> Iterator[str]:
+def pretending(path: Path, claimed: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """The environment in which git takes the boundary at its word, while it checks the pack."""
+    if not claimed:
+        yield {}
+        return
+    with as_file(sorted({*_read(path), *filter(is_object_id, claimed)})) as file:
+        yield {SHALLOW_FILE: file}
+
+
+@contextlib.contextmanager
+def as_file(boundary: Sequence[str]) -> Iterator[str]:
     with tempfile.NamedTemporaryFile("w", prefix="paas-shallow-") as file:
         file.writelines(f"{commit}\n" for commit in boundary)
         file.flush()
