@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from app import faults, log
+from app import faults, log, loop
 from app.container import Container, database_url, open_container
 from app.http import health, landing
 from app.migrate import migrate_if_behind
@@ -68,8 +66,5 @@ async def serve(settings: Settings) -> None:
 
 
 def run(settings: Settings) -> None:
-    """The process's entry, on uvloop."""
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+    """The process's entry."""
+    loop.run(serve(settings))

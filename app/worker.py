@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from app import faults, log
+from app import faults, log, loop
 from app.container import Container, database_url, open_container
 from app.migrate import migrate_if_behind
 from app.reconcile.driver import Driver
@@ -21,9 +21,12 @@ logger = logging.getLogger(__name__)
 
 def reconcilers(container: Container) -> Sequence[Reconciler]:
     """Every kind of background work."""
+    from app.builds.prune import PruneReconciler
     from app.builds.reconcile import BuildReconciler
     from app.builds.service import ensure
+    from app.deployments.drift import DriftReconciler
     from app.deployments.reconcile import InstanceReconciler
+    from app.deployments.teardown import TeardownReconciler
     from app.pushes.reconcile import PushReconciler
 
     settings, database, box = container.settings, container.database, container.secret_box
@@ -43,6 +46,9 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
             partial(ensure, profile=profile),
             rollout_seconds=settings.rollout_timeout_seconds,
         ),
+        DriftReconciler(database, container.scheduler, container.ingress),
+        TeardownReconciler(database, container.repositories, container.scheduler),
+        PruneReconciler(database, container.builder, container.slugs, settings),
     )
 
 
@@ -51,9 +57,8 @@ async def work(settings: Settings) -> None:
     log.configure(settings)
     faults.arm(settings.fault_kill)
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await migrate_if_behind(database_url(settings))
     container = await open_container(settings, role="worker")
     try:
@@ -73,8 +78,5 @@ async def work(settings: Settings) -> None:
 
 
 def run(settings: Settings) -> None:
-    """The process's entry, on uvloop."""
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work(settings))
+    """The process's entry."""
+    loop.run(work(settings))
