@@ -226,7 +226,7 @@ def _settle_for_good(state: State, seen: Observation | None) -> Action:
 def _prepare(deployment: DeploymentView) -> Action:
     """From a commit to a release."""
     build = deployment.build
-    if build is None or build.status is BuildStatus.CANCELED:
+    if build is None or build.status is BuildStatus.CANCELED or build.is_pruned:
         return StartBuild(deployment)
     if build.status is BuildStatus.SUCCEEDED:
         return Freeze(deployment)

@@ -340,6 +340,8 @@ class InstanceReconciler:
                 message=action.message,
                 superseded_by_id=action.superseded_by_id,
             )
+            if row.build_id is not None:
+                await session.wake("build", row.build_id)  # which may be wanted by nobody now
         faults.checkpoint(f"deployment.{action.status.value}")
 
     async def _gave_up_on_engine(

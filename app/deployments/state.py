@@ -57,7 +57,8 @@ class ReleaseView:
 class BuildView:
     id: str
     status: BuildStatus
-    is_image: bool = False
+    is_pruned: bool = False
+    """It succeeded, and its artifact has been removed since."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def _view(
         id=row.id,
         number=row.number,
         status=row.status,
-        build=BuildView(build.id, build.status, build.kind == "image") if build else None,
+        build=_build_view(build) if build else None,
         release=_release_view(release, build) if release and build else None,
         cancel_requested=row.cancel_requested_at is not None,
         submitted=row.scheduler_index is not None,
@@ -211,6 +212,11 @@ def _view(
         healthy=row.healthy_replicas,
         since=_since(started_at),
     )
+
+
+def _build_view(build: Build) -> BuildView:
+    pruned = build.status is BuildStatus.SUCCEEDED and build.artifact is None
+    return BuildView(build.id, build.status, is_pruned=pruned)
 
 
 def _release_view(release: Release, build: Build) -> ReleaseView:

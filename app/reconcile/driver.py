@@ -60,10 +60,7 @@ class Driver:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; then let go of everything, so that another worker can go on at once."""
-        hearing = (
-            self._listener.hearing(self._heard) if self._listener else contextlib.nullcontext()
-        )
-        with hearing:
+        with self._hearing():
             loops = [
                 asyncio.create_task(self._run_lane(lane), name=f"reconcile {lane.kind}")
                 for lane in self._lanes.values()
@@ -76,19 +73,24 @@ class Driver:
                 loop.result()
 
     async def run_until_idle(self) -> None:
-        """Reconcile until no poll finds a key and none is being worked on. Raises the first error.
+        """Reconcile until no poll finds a key, no wake has named one, and none is being worked on.
 
-        A key that another worker holds is waited for.
+        Raises the first error. A key that another worker holds is waited for.
         """
-        self._raise_errors = True
-        self._stopping = False
+        self._raise_errors, self._stopping = True, False
         try:
-            while await self._poll_all():
-                while any(lane.running or lane.waiting for lane in self._lanes.values()):
-                    await self._step()
+            with self._hearing():
+                while await self._poll_all():
+                    while any(lane.running or lane.waiting for lane in self._lanes.values()):
+                        await self._step()
         finally:
             self._raise_errors = False
             await self._let_go([])
+
+    def _hearing(self) -> contextlib.AbstractContextManager[None]:
+        if self._listener is None:
+            return contextlib.nullcontext()
+        return self._listener.hearing(self._heard)
 
     async def _poll_all(self) -> bool:
         for lane in self._lanes.values():
@@ -239,6 +241,9 @@ class Driver:
                 await session.execute(
                     statement.on_conflict_do_update(index_elements=["name"], set_=values)
                 )
+        except asyncio.CancelledError:
+            lane.dirty = True
+            raise
         except (SQLAlchemyError, OSError) as error:
             lane.dirty = True
             log.debug("status of %s was not written: %s", lane.kind, error)

@@ -34,6 +34,7 @@ from app.models import (
 )
 from app.ports.scheduler import JobRef, Observation
 from app.reconcile.driver import Driver
+from app.reconcile.wake import WakeListener
 from jobs.render import Job, job_id_of, namespace_of
 from tests.factories import Placed
 
@@ -64,7 +65,10 @@ class Builds:
         live = (BuildStatus.QUEUED, BuildStatus.RUNNING, BuildStatus.SUCCEEDED)
         found = await session.scalar(
             select(Build).where(
-                Build.app_id == app.id, Build.commit_sha == commit_sha, Build.status.in_(live)
+                Build.app_id == app.id,
+                Build.commit_sha == commit_sha,
+                Build.status.in_(live),
+                (Build.status != BuildStatus.SUCCEEDED) | Build.artifact.is_not(None),
             )
         )
         if found is not None:
@@ -140,8 +144,8 @@ class Stage:
             rollout_seconds=self.rollout_seconds,
         )
 
-    def driver(self) -> Driver:
-        return Driver(self.database, [self.reconciler()], lease_seconds=5.0)
+    def driver(self, listener: WakeListener | None = None) -> Driver:
+        return Driver(self.database, [self.reconciler()], listener=listener, lease_seconds=5.0)
 
     async def run(self) -> None:
         await self.driver().run_until_idle()

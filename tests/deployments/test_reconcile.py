@@ -6,6 +6,7 @@ import pytest
 
 from app.adapters.memory.cluster import Behaviour
 from app.models import (
+    Build,
     BuildKind,
     BuildStatus,
     DeploymentPhase,
@@ -227,3 +228,12 @@ async def test_a_canceled_build_is_asked_for_again(stage: Stage, web: Placed) ->
     stage.builds.held = False
     await stage.run()
     assert (await stage.deployment(queued.id)).status is DeploymentStatus.SUCCEEDED
+
+
+async def test_a_build_that_was_pruned_is_made_again(stage: Stage, web: Placed) -> None:
+    first = await stage.deployed(web, A)
+    async with stage.database.write_transaction() as session:
+        build = await session.get_one(Build, first.build_id)
+        build.artifact = None
+    second = await stage.deployed(web, A)
+    assert second.build_id != first.build_id
