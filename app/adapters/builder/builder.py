@@ -18,7 +18,7 @@ from app.adapters.builder.task import Task
 from app.adapters.builder.users import end_marked
 from app.adapters.builder.workspace import files_near_top
 from app.adapters.docker.images import ImageBuilder
-from app.errors import ExternalFailure
+from app.errors import ExternalFailure, InvalidInput
 from app.models.deployment import FailureCode
 from app.ports.builder import BuildFailed, BuildInput, BuildOutput, SlugStore, WriteLine
 from app.settings import Settings
@@ -46,6 +46,9 @@ class LocalBuilder:
             if detected.kind in {AppKind.PYTHON, AppKind.STATIC}:
                 python = await asyncio.to_thread(interpreter_for, self._engine)
             return await build_slug(self._task(build, write), detected, python, self._slugs)
+        except InvalidInput as error:
+            hint = error.hint or "Correct it and deploy again."
+            raise BuildFailed(FailureCode.BUILD_FAILED, error.message, hint) from error
         except (ExternalFailure, subprocess.CalledProcessError, OSError) as error:
             raise _machine_trouble(error) from error
         finally:

@@ -21,8 +21,11 @@ fi
 # A plain command replaces this shell, so that signals reach it.
 case $1 in
   *[\\;\\&\\|\\<\\>\\(\\)\\{\\}\\`=]* | *"
-"* | "cd "* | "export "* | "exec "* | "if "* | "for "* | "while "* | ". "*) exec /bin/sh -c "$1" ;;
-  *) exec /bin/sh -c "exec $1" ;;
+"*) exec /bin/sh -c "$1" ;;
+esac
+case $(command -v "${1%% *}") in
+  */*) exec /bin/sh -c "exec $1" ;;
+  *) exec /bin/sh -c "$1" ;;
 esac
 """
 

@@ -1,13 +1,11 @@
-"""A builder and a slug store for tests: they do at once what they are told, and remember what was asked."""
+"""A builder for tests: it does at once what it is told, and remembers what was asked."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-from app.errors import NotFound
 from app.models.build import BuildKind
 from app.ports.builder import BuildFailed, BuildInput, BuildOutput, WriteLine
 
@@ -71,46 +69,3 @@ class MemoryBuilder:
 
     async def close(self) -> None:
         """Holds nothing open."""
-
-
-class MemorySlugStore:
-    """Slugs as bytes in a dictionary."""
-
-    def __init__(self) -> None:
-        self.slugs: dict[str, bytes] = {}
-
-    async def put(self, archive: Path) -> str:
-        content = await asyncio.to_thread(archive.read_bytes)
-        sha256 = hashlib.sha256(content).hexdigest()
-        self.slugs[sha256] = content
-        return sha256
-
-    async def has(self, sha256: str) -> bool:
-        return sha256 in self.slugs
-
-    async def open(self, sha256: str) -> AsyncIterator[bytes]:
-        yield self._content(sha256)
-
-    async def size(self, sha256: str) -> int:
-        return len(self._content(sha256))
-
-    async def delete(self, sha256: str) -> None:
-        self.slugs.pop(sha256, None)
-
-    async def list(self) -> list[str]:
-        return sorted(self.slugs)
-
-    def url(self, sha256: str) -> str:
-        return f"memory://slugs/{sha256}.tar.gz?sig={self._signature(sha256)}"
-
-    def verify(self, sha256: str, signature: str) -> bool:
-        return signature == self._signature(sha256)
-
-    def _content(self, sha256: str) -> bytes:
-        if sha256 not in self.slugs:
-            raise NotFound(f"There is no slug {sha256!r}.")
-        return self.slugs[sha256]
-
-    @staticmethod
-    def _signature(sha256: str) -> str:
-        return hashlib.sha256(b"memory" + sha256.encode()).hexdigest()
