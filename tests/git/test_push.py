@@ -13,7 +13,7 @@ async def test_push_to_a_matching_branch_deploys_and_ends_with_the_url(world: Gi
         ran = await clone.push("main")
     assert ran.status == 0, ran
     assert f"-----> Deploying {sha[:12]} to production (#1)" in ran.remote
-    url = "http://acme.storefront-web-production.apps.test:7080"
+    url = f"http://{world.organization}.storefront-web-production.apps.test:7080"
     assert f"-----> Live at {url}" in ran.remote
     (push,) = await world.pushes()
     assert (push.status, push.ref, push.after_sha) == (

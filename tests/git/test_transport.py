@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from app.adapters.git.pktline import FLUSH, packet
+from app.db import Database
 from app.models import DeploymentStatus
 from tests.factories import make_instance
-from tests.git.world import Clone, GitWorld, run_git
+from tests.git.world import Clone, GitWorld, git_server, make_world, run_git
 
 
 async def test_first_request_is_challenged_and_a_wrong_token_is_refused(world: GitWorld) -> None:
@@ -47,10 +48,15 @@ async def test_token_is_taken_as_password_user_name_or_bearer(world: GitWorld, f
 
 
 async def test_repository_of_another_tenant_is_answered_as_a_missing_one(world: GitWorld) -> None:
-    await make_instance(world.database, organization="rival")
+    rival = f"rival-of-{world.organization}"
+    await make_instance(world.database, organization=rival)
     answers = [
         await _request(world, "GET", "info/refs?service=git-upload-pack", app=app)
-        for app in ("rival/storefront/web", "nobody/storefront/web", "acme/storefront/-x")
+        for app in (
+            f"{rival}/storefront/web",
+            "nobody/storefront/web",
+            f"{world.organization}/storefront/-x",
+        )
     ]
     assert {(status, body) for status, _, body in answers} == {(404, answers[0][2])}
 
@@ -195,12 +201,15 @@ async def test_repository_that_fails_fsck_is_refused_and_leaves_nothing(world: G
     assert _leftovers(world.repository) == []
 
 
-async def test_pack_over_the_limit_is_refused_clearly(world: GitWorld) -> None:
-    limited = await _limited(world, 1)
-    ran = await limited.push("main")
-    assert ran.status == 1, ran
-    assert "exceeds maximum allowed size" in ran.err
-    assert await world.pushes() == []
+async def test_pack_over_the_limit_is_refused_clearly(database: Database, tmp_path: Path) -> None:
+    async with git_server(database, tmp_path, push_max_mb=1) as small:
+        world = await make_world(small, tmp_path)
+        clone = await world.clone()
+        await clone.commit("big", big=os.urandom(2 * 1024**2))
+        ran = await clone.push("main")
+        assert ran.status == 1, ran
+        assert "exceeds maximum allowed size" in ran.err
+        assert await world.pushes() == []
 
 
 async def test_push_cut_half_way_leaves_nothing(world: GitWorld) -> None:
@@ -364,18 +373,6 @@ async def _receive_pack(world: GitWorld, body: bytes) -> bytes:
     return answer
 
 
-async def _limited(world: GitWorld, megabytes: int) -> Clone:
-    """A clone with more in it than the server, now limited, takes."""
-    from app.adapters.git.home import GitHome
-
-    await world.repositories.create(world.key)
-    folder = Path(world.wiring.settings.home) / "repositories" / ".platform"
-    GitHome(folder, push_max_bytes=megabytes * 1024**2).prepare()
-    clone = await world.clone()
-    await clone.commit("big", big=os.urandom(2 * 1024**2))
-    return clone
-
-
 def _head(
     world: GitWorld,
     method: str,
@@ -384,12 +381,12 @@ def _head(
     length: int,
     *,
     auth: str | None = None,
-    app: str = "acme/storefront/web",
+    app: str = "",
 ) -> bytes:
     if auth is None:
         auth = "Bearer " + world.secret
     lines = [
-        f"{method} /git/{app}.git/{path} HTTP/1.1",
+        f"{method} /git/{app or world.path}.git/{path} HTTP/1.1",
         f"Host: 127.0.0.1:{world.port}",
         f"Content-Length: {length}",
         *(f"{name}: {value}" for name, value in headers.items()),
@@ -406,7 +403,7 @@ async def _request(
     headers: dict[str, str] | None = None,
     body: bytes = b"",
     auth: str | None = None,
-    app: str = "acme/storefront/web",
+    app: str = "",
 ) -> tuple[int, dict[str, str], bytes]:
     """One request as bytes, since a client library would tidy up what is odd about it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -120,10 +121,16 @@ class Clone:
 
 
 class GitWorld:
-    """acme/storefront/web with production (main); ``ada`` may push."""
+    """A tenant's storefront/web with production (main); ``actor`` may push."""
 
     def __init__(
-        self, wiring: Wiring, placed: Placed, actor: Actor, secret: str, port: int
+        self,
+        wiring: Wiring,
+        placed: Placed,
+        actor: Actor,
+        secret: str,
+        port: int,
+        scratch: Path,
     ) -> None:
         self.wiring = wiring
         self.database = wiring.database
@@ -132,9 +139,16 @@ class GitWorld:
         self.actor = actor
         self.secret = secret
         self.port = port
-        self.scratch = Path(wiring.settings.home) / "clones"
-        self.scratch.mkdir()
+        self.scratch = scratch
         self._count = 0
+
+    @property
+    def organization(self) -> str:
+        return self.placed.organization.slug
+
+    @property
+    def path(self) -> str:
+        return f"{self.organization}/storefront/web"
 
     @property
     def key(self) -> str:
@@ -144,7 +158,8 @@ class GitWorld:
     def repository(self) -> Path:
         return Path(self.wiring.settings.home) / "repositories" / f"{self.key}.git"
 
-    def url(self, path: str = "acme/storefront/web", *, secret: str | None = None) -> str:
+    def url(self, path: str = "", *, secret: str | None = None) -> str:
+        path = path or self.path
         secret = self.secret if secret is None else secret
         credentials = f"any:{secret}@" if secret else ""
         return f"http://{credentials}127.0.0.1:{self.port}/git/{path}.git"
@@ -162,7 +177,12 @@ class GitWorld:
         return folder
 
     async def environment(self, slug: str, pattern: str) -> Placed:
-        return await make_instance(self.database, environment=slug, branch_pattern=pattern)
+        return await make_instance(
+            self.database,
+            organization=self.organization,
+            environment=slug,
+            branch_pattern=pattern,
+        )
 
     async def token(self, actor: Actor) -> str:
         async with self.database.write_transaction() as session:
@@ -173,16 +193,28 @@ class GitWorld:
 
     async def member(self, name: str, role: Role) -> str:
         return await self.token(
-            await make_user(self.database, self.placed.organization, name=name, role=role)
+            await make_user(
+                self.database,
+                self.placed.organization,
+                name=f"{name} of {self.organization}",
+                role=role,
+            )
         )
 
     async def pushes(self) -> list[Push]:
         async with self.database.read_session() as session:
-            return list(await session.scalars(select(Push).order_by(Push.id)))
+            statement = select(Push).where(Push.app_id == self.placed.app.id).order_by(Push.id)
+            return list(await session.scalars(statement))
 
     async def deployments(self) -> list[Deployment]:
         async with self.database.read_session() as session:
-            return list(await session.scalars(select(Deployment).order_by(Deployment.id)))
+            statement = (
+                select(Deployment)
+                .join(Instance, Deployment.instance_id == Instance.id)
+                .where(Instance.app_id == self.placed.app.id)
+                .order_by(Deployment.id)
+            )
+            return list(await session.scalars(statement))
 
     async def deployed_to(self) -> list[str]:
         """Environments, by the hostnames of the deployments' instances."""
@@ -190,6 +222,7 @@ class GitWorld:
             statement = (
                 select(Instance.hostname)
                 .join(Deployment, Deployment.instance_id == Instance.id)
+                .where(Instance.app_id == self.placed.app.id)
                 .order_by(Instance.hostname)
             )
             hostnames = list(await session.scalars(statement))
@@ -211,10 +244,9 @@ class GitWorld:
             await session.wake("deployment", deployment.id)
 
     async def delete_project(self) -> None:
-        from datetime import UTC, datetime
-
         async with self.database.write_transaction() as session:
-            await session.execute(update(Project).values(deleted_at=datetime.now(UTC)))
+            statement = update(Project).where(Project.id == self.placed.project.id)
+            await session.execute(statement.values(deleted_at=datetime.now(UTC)))
 
     @asynccontextmanager
     async def worker(
@@ -261,15 +293,31 @@ async def serving(wiring: Wiring) -> AsyncIterator[int]:
         await wiring.wakes.close()
 
 
+@dataclass(frozen=True)
+class Server:
+    wiring: Wiring
+    port: int
+
+
 @asynccontextmanager
-async def git_world(database: Database, home: Path, **settings: object) -> AsyncIterator[GitWorld]:
+async def git_server(database: Database, home: Path, **settings: object) -> AsyncIterator[Server]:
     configured = Settings(home=str(home), **settings)  # type: ignore[arg-type]
     limit = configured.push_max_mb * 1024**2
     repositories = LocalRepositories(home / "repositories", push_max_bytes=limit)
     wiring = Wiring(configured, database, repositories, WakeListener(database.url))
-    placed = await make_instance(database)
-    actor = await make_user(database, placed.organization)
     async with serving(wiring) as port:
-        world = GitWorld(wiring, placed, actor, "", port)
-        world.secret = await world.token(actor)
-        yield world
+        yield Server(wiring, port)
+
+
+_tenants = iter(range(1_000_000))
+
+
+async def make_world(server: Server, scratch: Path) -> GitWorld:
+    """A tenant that no other test knows of, on a server that they share."""
+    database = server.wiring.database
+    name = f"acme{next(_tenants)}"
+    placed = await make_instance(database, organization=name)
+    actor = await make_user(database, placed.organization, name=f"ada of {name}")
+    world = GitWorld(server.wiring, placed, actor, "", server.port, scratch)
+    world.secret = await world.token(actor)
+    return world
