@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -25,17 +27,18 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """In a folder of its own: pytest closes its temporary folders to other users when another run
+    starts, and as root the server is another user."""
+    folder = Path(tempfile.mkdtemp(prefix="paas-test-postgres-"))
+    folder.chmod(0o711)
     server = EmbeddedPostgres(folder, free_port())
     server.initialise()
     process = subprocess.Popen(
         server.command("fsync=off", "full_page_writes=off", "synchronous_commit=off"),
         user=server_user(),
         cwd="/",
-        stdout=(Path(folder) / "out.log").open("wb"),
+        stdout=(folder / "out.log").open("wb"),
         stderr=subprocess.STDOUT,
     )
     try:
@@ -43,6 +46,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     finally:
         process.terminate()
         process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _connect(url: str) -> asyncpg.Connection:
