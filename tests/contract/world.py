@@ -58,11 +58,18 @@ class SampleJob:
     world: World
     app: str = field(default_factory=lambda: f"app{next(_numbers)}{new_id('x')[-4:]}")
     organization: str = "contract"
+    project: str = "suite"
     instance_id: str = field(default_factory=lambda: new_id("ins"))
 
     @property
     def ref(self) -> JobRef:
-        return JobRef(namespace_of(self.organization), job_id_of("suite", self.app, "production"))
+        return JobRef(
+            namespace_of(self.organization), job_id_of(self.project, self.app, "production")
+        )
+
+    @property
+    def hostname(self) -> str:
+        return f"{self.organization}.{self.ref.id}.apps.test"
 
     @property
     def scheduler(self) -> Scheduler:
@@ -86,14 +93,14 @@ class SampleJob:
         """Release ``number`` as a job. Needs its secrets put before it is submitted."""
         job = JobInput(
             organization=self.organization,
-            project="suite",
+            project=self.project,
             app=self.app,
             environment="production",
             instance_id=self.instance_id,
             release_id=self.release_id(number),
             release_number=number,
             commit_sha=f"{number:040x}",
-            hostnames=(f"{self.organization}.suite-{self.app}-production.apps.test",),
+            hostnames=(self.hostname,),
             container_port=8080,
             artifact=images or self.world.artifact(f"python3 -u main.py {behaviour.value}"),
             scale=Scale(replicas=replicas, cpu_millis=50, memory_mb=memory_mb),

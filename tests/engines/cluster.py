@@ -97,20 +97,22 @@ class Cluster:
 
     async def operator(self, *arguments: str) -> str:
         """The ``nomad`` command line with the management token, as an operator would type it."""
+        status, output = await self.nomad(*arguments, token=self.access.management_token)
+        assert status == 0, output
+        return output
+
+    async def nomad(self, *arguments: str, token: str) -> tuple[int, str]:
+        """Exit status and output of the ``nomad`` command line."""
         process = await asyncio.create_subprocess_exec(
             str(install.find("nomad")),
             *arguments,
-            env={
-                **os.environ,
-                "NOMAD_ADDR": self.access.address,
-                "NOMAD_TOKEN": self.access.management_token,
-            },
+            env={**os.environ, "NOMAD_ADDR": self.access.address, "NOMAD_TOKEN": token},
+            stdin=subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
         output, _ = await process.communicate()
-        assert process.returncode == 0, output.decode()
-        return output.decode()
+        return process.returncode or 0, output.decode(errors="replace")
 
 
 @dataclass(frozen=True)

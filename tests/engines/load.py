@@ -17,6 +17,17 @@ class Load:
     answers: Counter[str] = field(default_factory=Counter)
     """Bodies of the answered requests."""
     failures: list[str] = field(default_factory=list)
+    _answered: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def answered(self, total: int) -> None:
+        """Wait until so many requests were answered."""
+        async with self._answered, asyncio.timeout(30):
+            await self._answered.wait_for(lambda: self.answers.total() >= total)
+
+    async def count(self, body: str) -> None:
+        async with self._answered:
+            self.answers[body] += 1
+            self._answered.notify_all()
 
 
 @asynccontextmanager
@@ -41,7 +52,7 @@ async def _ask_on(session: aiohttp.ClientSession, ingress: str, hostname: str, l
             async with session.get(f"http://{ingress}/", headers={"Host": hostname}) as response:
                 body = await response.text()
                 if response.status == 200:
-                    load.answers[body] += 1
+                    await load.count(body)
                 else:
                     load.failures.append(f"{response.status}: {body[:100]}")
         except aiohttp.ClientError as error:

@@ -9,9 +9,19 @@ import pytest
 from app.adapters.consul.ingress import ConsulIngress
 from tests.contract.world import SampleJob, World
 from tests.contract.worlds.nomad import world_of
-from tests.engines.cluster import Cluster, cluster
+from tests.engines.cluster import Cluster, open_cluster
+from tests.engines.docker import DockerEngine, docker_engine, image_registry
 
-__all__ = ["cluster"]
+__all__ = ["docker_engine", "image_registry"]
+
+
+@pytest.fixture(scope="session")
+async def cluster(
+    docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Cluster]:
+    """Docker runs first, so that Nomad finds it when it starts."""
+    async with open_cluster(tmp_path_factory.mktemp("cluster")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +41,10 @@ async def ingress(cluster: Cluster) -> AsyncIterator[ConsulIngress]:
 async def sample(world: World) -> AsyncIterator[SampleJob]:
     sample = SampleJob(world)
     yield sample
-    await world.scheduler.stop(sample.ref, purge=True)
-    for path in await world.scheduler.list_secrets(sample.ref):
-        await world.scheduler.delete_secrets(sample.ref, path)
+    await forget(sample)
+
+
+async def forget(sample: SampleJob) -> None:
+    await sample.scheduler.stop(sample.ref, purge=True)
+    for path in await sample.scheduler.list_secrets(sample.ref):
+        await sample.scheduler.delete_secrets(sample.ref, path)

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from app.adapters.consul.ingress import ConsulIngress
-from app.ports.scheduler import Observation, RolloutStatus
-from tests.contract.world import Behaviour, SampleJob, alive, count
+from tests.contract.world import Behaviour, SampleJob, World
 from tests.engines.cluster import Cluster
 from tests.engines.load import load_on
+from tests.nomad.conditions import live
+from tests.nomad.conftest import forget
 
 pytestmark = [pytest.mark.nomad, pytest.mark.slow]
-
-
-def hostname_of(sample: SampleJob) -> str:
-    return f"{sample.organization}.suite-{sample.app}-production.apps.test"
-
-
-def live(sample: SampleJob, number: int, copies: int) -> Callable[[Observation], bool]:
-    def met(seen: Observation) -> bool:
-        others = [copy for copy in seen.allocations if copy not in sample.copies(seen, number)]
-        return (
-            seen.rollout is not None
-            and seen.rollout.status is RolloutStatus.SUCCEEDED
-            and sample.serving(seen, number) == copies
-            and count(others, alive) == 0
-        )
-
-    return met
 
 
 @pytest.mark.parametrize(
@@ -40,7 +22,7 @@ async def test_an_update_or_scaling_loses_no_request(
 ) -> None:
     await sample.submit(1, replicas=before)
     await sample.until(live(sample, 1, before))
-    async with load_on(cluster.ingress, hostname_of(sample)) as load:
+    async with load_on(cluster.ingress, sample.hostname) as load:
         await sample.submit(2, replicas=after)
         await sample.until(live(sample, 2, after))
     assert load.failures == []
@@ -52,7 +34,7 @@ async def test_going_back_loses_no_request(cluster: Cluster, sample: SampleJob) 
     for number in (1, 2):
         await sample.submit(number)
         await sample.until(live(sample, number, 1))
-    async with load_on(cluster.ingress, hostname_of(sample)) as load:
+    async with load_on(cluster.ingress, sample.hostname) as load:
         await sample.submit(1)
         await sample.until(live(sample, 1, 1))
     assert load.failures == []
@@ -64,7 +46,7 @@ async def test_a_crashing_release_loses_no_request_and_gets_none(
 ) -> None:
     await sample.submit(1)
     await sample.until(live(sample, 1, 1))
-    async with load_on(cluster.ingress, hostname_of(sample)) as load:
+    async with load_on(cluster.ingress, sample.hostname) as load:
         await sample.submit(2, Behaviour.CRASHES)
         await sample.until(lambda seen: seen.release_id == sample.release_id(2))
         await sample.until(live(sample, 1, 1))
@@ -77,7 +59,31 @@ async def test_the_router_says_which_release_it_serves(
 ) -> None:
     await sample.submit(1)
     await sample.until(live(sample, 1, 1))
-    async with load_on(cluster.ingress, hostname_of(sample), clients=1):
-        assert await ingress.serves(hostname_of(sample), sample.release_id(1))
-        assert not await ingress.serves(hostname_of(sample), sample.release_id(2))
+    async with load_on(cluster.ingress, sample.hostname, clients=1):
+        assert await ingress.serves(sample.hostname, sample.release_id(1))
+        assert not await ingress.serves(sample.hostname, sample.release_id(2))
         assert not await ingress.serves("other.apps.test", sample.release_id(1))
+
+
+async def test_organizations_whose_names_run_together_stay_apart(
+    cluster: Cluster, world: World, ingress: ConsulIngress
+) -> None:
+    """``a--b-suite-…`` and ``a-b--suite-…`` differ by hyphens alone, which Traefik folds."""
+    one = SampleJob(world, app="web", organization="fold", project="by-hyphen")
+    other = SampleJob(world, app="web", organization="fold-by", project="hyphen")
+    try:
+        for number, sample in enumerate((one, other), start=1):
+            await sample.submit(number)
+        for number, sample in enumerate((one, other), start=1):
+            await sample.until(live(sample, number))
+        async with (
+            load_on(cluster.ingress, one.hostname, clients=2) as first,
+            load_on(cluster.ingress, other.hostname, clients=2) as second,
+        ):
+            await first.answered(50)
+            await second.answered(50)
+        assert set(first.answers) == {"1"}
+        assert set(second.answers) == {"2"}
+    finally:
+        await forget(one)
+        await forget(other)
