@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,9 +30,14 @@ if TYPE_CHECKING:
     from app.crypto import SecretBox
     from app.db import Database
     from app.ports.builder import SlugStore
+    from app.ports.ingress import Ingress
     from app.ports.repositories import Repositories
     from app.ports.scheduler import Scheduler
     from app.settings import Settings
+
+
+ENGINE_CALLS_AT_ONCE = 8
+"""Of one request, to the scheduler or the router's catalog."""
 
 
 class Parts(Protocol):
@@ -50,6 +56,8 @@ class Parts(Protocol):
     @property
     def scheduler(self) -> Scheduler: ...
     @property
+    def ingress(self) -> Ingress: ...
+    @property
     def slugs(self) -> SlugStore: ...
 
 
@@ -62,6 +70,9 @@ class Context:
     """None for a request without a token: it may look at the schema, and at nothing else."""
     request_id: str
     loaders: Loaders = field(init=False)
+    engine_calls: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(ENGINE_CALLS_AT_ONCE)
+    )
 
     def __post_init__(self) -> None:
         self.forget()

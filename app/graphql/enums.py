@@ -6,6 +6,8 @@ import strawberry
 
 from app import models
 from app.instances.plan import ChangeKind
+from app.instances.status import InstanceStatus
+from app.ports.scheduler import AllocationState
 
 strawberry.enum(
     models.Role,
@@ -20,3 +22,12 @@ strawberry.enum(models.DeploymentTrigger, description="What a deployment was mad
 strawberry.enum(models.StepStatus, description="How far a step of a deployment has come.")
 strawberry.enum(models.FailureCode, description="Why a build or a deployment failed.")
 strawberry.enum(ChangeKind, description="How a variable differs from the current release.")
+strawberry.enum(
+    InstanceStatus,
+    description="EMPTY: nothing was deployed yet. DEGRADED: fewer copies answer than there should be;"
+    " CRASHED: none does. STOPPED: its project is deleted, or it is scaled to none. UNKNOWN: the"
+    " router's catalog did not answer.",
+)
+strawberry.enum(
+    AllocationState, name="ContainerState", description="What the engine says of a copy."
+)

@@ -14,10 +14,10 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from strawberry.extensions import MaskErrors
 
-from app.errors import ExternalFailure, PaasError
+from app.db import outage
+from app.errors import PaasError
 
 log = logging.getLogger("paas.graphql")
 
@@ -75,15 +75,9 @@ def _camel(name: str) -> str:
 
 def known_failure(error: BaseException | None) -> PaasError | None:
     """The failure that a caller can act on, or None for a bug."""
-    if isinstance(error, PaasError):
+    if error is None or isinstance(error, PaasError):
         return error
-    if isinstance(error, OSError | OperationalError | InterfaceError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    ):
-        return ExternalFailure(
-            "The database did not answer.", hint="Nothing was changed. Try again in a moment."
-        )
-    return None
+    return outage(error)
 
 
 def extensions_of(error: PaasError) -> dict[str, Any]:

@@ -1,17 +1,20 @@
-"""How large a document may be, judged before anything of it runs.
+"""How large a document may be, judged before it is validated and before anything of it runs.
 
-Strawberry's own depth and alias limiters walk a fragment again at each place it is spread, so that thirty
-fragments that each spread the next one twice keep them busy for hours. These measure each fragment once.
-They are made once too: validation results are cached by the rules' identity.
+Strawberry's limiters for depth and aliases run as validation rules: too late, since the specification's
+own rule that fields can be merged compares every field of a name with every other one; and they walk a
+fragment again at each place it is spread, so that thirty fragments that each spread the next one twice
+keep them busy for hours. Here the document is walked once as the executor would, fields of one name
+together, and never further than MAX_FIELDS.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -20,70 +23,101 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     StringValueNode,
-    ValidationContext,
     ValidationRule,
 )
+from strawberry.extensions import ValidationCache
 
+MAX_TOKENS = 3_000
+MAX_FIELDS = 5_000
+"""After fragments are put in where they are spread."""
 MAX_DEPTH = 18
 MAX_ALIASES = 60
-MAX_TOKENS = 3_000
+MAX_REPEATED = 40
+"""How often one object may be asked for the same field, arguments and all."""
 
 
-@dataclass(frozen=True)
-class _Size:
-    depth: int = 0
-    aliases: int = 0
+class _TooLarge(Exception):
+    pass
 
 
-class LimitDocument(ValidationRule):
-    """Refuses what is deeper than MAX_DEPTH or has more than MAX_ALIASES, spread fragments included."""
+class _Walk:
+    """Raises _TooLarge, saying which limit."""
 
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
+    def __init__(self, document: DocumentNode) -> None:
         self._fragments: dict[str, FragmentDefinitionNode] = {}
+        self._fields = self._aliases = 0
         operations: list[OperationDefinitionNode] = []
-        for definition in context.document.definitions:
+        for definition in document.definitions:
             if isinstance(definition, FragmentDefinitionNode):
                 self._fragments[definition.name.value] = definition
             elif isinstance(definition, OperationDefinitionNode):
                 operations.append(definition)
-        self._measured: dict[str, _Size] = {}
         for operation in operations:
-            size = self._measure(operation.selection_set)
-            if size.depth > MAX_DEPTH:
-                self._refuse(f"It is {size.depth} levels deep; at most {MAX_DEPTH} are.", operation)
-            if size.aliases > MAX_ALIASES:
-                self._refuse(
-                    f"It has {size.aliases} aliases; at most {MAX_ALIASES} are allowed.", operation
-                )
+            self._enter([operation.selection_set], depth=1)
 
-    def _refuse(self, message: str, operation: OperationDefinitionNode) -> None:
-        self.report_error(GraphQLError(message, [operation], extensions={"code": "LIMIT_REACHED"}))
+    def _enter(self, together: Sequence[SelectionSetNode], depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise _TooLarge(f"It is more than {MAX_DEPTH} levels deep.")
+        by_name: dict[str, list[FieldNode]] = {}
+        for field in self._fields_of(together):
+            self._count(field)
+            name = (field.alias or field.name).value
+            by_name.setdefault(name, []).append(field)
+            if len(by_name[name]) > MAX_REPEATED:
+                raise _TooLarge(f"It asks for {name} more than {MAX_REPEATED} times in one place.")
+        for fields in by_name.values():
+            inner = [field.selection_set for field in fields if field.selection_set]
+            if inner:
+                self._enter(inner, depth + 1)
 
-    def _measure(self, selections: SelectionSetNode | None) -> _Size:
-        depth = aliases = 0
-        for selection in selections.selections if selections else ():
-            size = _Size()
-            if isinstance(selection, FieldNode):
-                if selection.name.value.startswith("__"):
-                    continue
-                inner = self._measure(selection.selection_set)
-                size = _Size(inner.depth + 1, inner.aliases + (selection.alias is not None))
-            elif isinstance(selection, InlineFragmentNode):
-                size = self._measure(selection.selection_set)
-            elif isinstance(selection, FragmentSpreadNode):
-                size = self._measure_fragment(selection.name.value)
-            depth = max(depth, size.depth)
-            aliases += size.aliases
-        return _Size(depth, aliases)
+    def _count(self, field: FieldNode) -> None:
+        self._fields += 1
+        self._aliases += field.alias is not None
+        if self._fields > MAX_FIELDS:
+            raise _TooLarge(f"It has more than {MAX_FIELDS} fields, fragments put in.")
+        if self._aliases > MAX_ALIASES:
+            raise _TooLarge(f"It has more than {MAX_ALIASES} aliases.")
 
-    def _measure_fragment(self, name: str) -> _Size:
-        if name not in self._measured:
-            self._measured[name] = _Size()  # a cycle ends here; another rule refuses it
-            fragment = self._fragments.get(name)
-            if fragment is not None:
-                self._measured[name] = self._measure(fragment.selection_set)
-        return self._measured[name]
+    def _fields_of(self, together: Sequence[SelectionSetNode]) -> Iterator[FieldNode]:
+        """Of one object, each fragment put in once, however often it is spread there."""
+        spread: set[str] = set()
+        waiting = list(together)
+        while waiting:
+            for selection in waiting.pop().selections:
+                if isinstance(selection, FieldNode):
+                    yield selection
+                elif isinstance(selection, FragmentSpreadNode):
+                    fragment = self._fragments.get(selection.name.value)
+                    if fragment is not None and selection.name.value not in spread:
+                        spread.add(selection.name.value)
+                        waiting.append(fragment.selection_set)
+                elif isinstance(selection, InlineFragmentNode):
+                    waiting.append(selection.selection_set)
+
+
+def refusal_of(document: DocumentNode) -> GraphQLError | None:
+    """Why this document is too large to be looked at any closer."""
+    try:
+        _Walk(document)
+    except _TooLarge as error:
+        return GraphQLError(
+            f"The document is too large. {error}", extensions={"code": "LIMIT_REACHED"}
+        )
+    return None
+
+
+class GuardedValidation(ValidationCache):
+    """Validation, cached by document, of documents within the limits."""
+
+    def on_validate(self) -> Iterator[None]:
+        document = self.execution_context.graphql_document
+        assert document is not None
+        refusal = refusal_of(document)
+        if refusal is None:
+            yield from super().on_validate()
+        else:
+            self.execution_context.pre_execution_errors = [refusal]
+            yield
 
 
 class CleanStrings(ValidationRule):

@@ -12,7 +12,6 @@ from strawberry.extensions import (
     MaxTokensLimiter,
     ParserCache,
     SchemaExtension,
-    ValidationCache,
 )
 from strawberry.types import ExecutionContext
 
@@ -20,7 +19,7 @@ from app.apps.graphql import AppMutations
 from app.deployments.graphql import DeploymentMutations, DeploymentQueries
 from app.environments.graphql import EnvironmentMutations, EnvironmentQueries
 from app.graphql.errors import ReportErrors
-from app.graphql.limits import MAX_TOKENS, UNCLEAN, CleanStrings, LimitDocument, is_clean
+from app.graphql.limits import MAX_TOKENS, UNCLEAN, CleanStrings, GuardedValidation, is_clean
 from app.graphql.root import RootQueries
 from app.graphql.scalars import CONFIG
 from app.instances.graphql import InstanceMutations
@@ -79,9 +78,9 @@ class PaasSchema(strawberry.Schema):
 EXTENSIONS: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
     ReportErrors,
     lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-    lambda: AddValidationRules([LimitDocument, CleanStrings]),
+    lambda: AddValidationRules([CleanStrings]),
     lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-    lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+    lambda: GuardedValidation(maxsize=CACHED_DOCUMENTS),
     CleanVariables,
 ]
 

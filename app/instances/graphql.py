@@ -22,8 +22,10 @@ from app.graphql.connection import After, Before, Connection, First, Last, Listi
 from app.graphql.context import Context, Info
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shown, shows
-from app.instances import plan, service
+from app.instances import live, plan, service
+from app.instances.live import Container
 from app.instances.secrets import open_value
+from app.instances.status import InstanceStatus
 
 if TYPE_CHECKING:
     from app.deployments.graphql import Deployment, Release
@@ -121,6 +123,18 @@ class Instance(Node):
     def url(self, info: Info) -> str:
         port = info.context.container.settings.ingress_port
         return f"http://{self.hostname}" + ("" if port == 80 else f":{port}")
+
+    @strawberry.field(description="How it is doing now; asks the router's catalog.")
+    async def status(self, info: Info) -> InstanceStatus:
+        row = await info.context.loaders.by_id(models.Instance, self.id)
+        return await live.status(info.context, row, DEPLOYMENTS)
+
+    @strawberry.field(
+        description="The running copies; asks the engine, null when it does not answer."
+    )
+    async def containers(self, info: Info) -> list[Container] | None:
+        row = await info.context.loaders.by_id(models.Instance, self.id)
+        return await live.containers(info.context, row)
 
     @strawberry.field(description="As desired; a release freezes it.")
     def scale(self) -> Scale:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, cast
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import event
 
 from app.access.actor import Actor
+from app.adapters.memory.ingress import MemoryIngress
 from app.adapters.memory.scheduler import MemoryScheduler
 from app.crypto import SecretBox
 from app.db import Database
@@ -62,6 +64,10 @@ class Platform:
     engine: str = "embedded"
     slugs: SlugStore = field(default_factory=lambda: cast("SlugStore", SignedNowhere()))
     scheduler: MemoryScheduler = field(default_factory=MemoryScheduler)
+
+    @cached_property
+    def ingress(self) -> MemoryIngress:
+        return MemoryIngress(self.scheduler)
 
 
 @dataclass

@@ -56,7 +56,7 @@ query ($project: ID!) {
         instances { totalCount nodes { ...instance } } } } } } } }
 }
 fragment instance on Instance {
-  app { slug } environment { slug } url envVars { name value } stagedChanges { needsBuild }
+  app { slug } environment { slug } url status containers { name } envVars { name value } stagedChanges { needsBuild }
   currentRelease { scale { replicas } instance { id } envVarNames build { id } }
   currentDeployment { number }
   deployments { totalCount nodes { instance { id } creator { name } push { ref } release { number }
