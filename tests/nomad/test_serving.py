@@ -54,17 +54,6 @@ async def test_a_crashing_release_loses_no_request_and_gets_none(
     assert set(load.answers) == {"1"}
 
 
-async def test_the_router_says_which_release_it_serves(
-    cluster: Cluster, sample: SampleJob, ingress: ConsulIngress
-) -> None:
-    await sample.submit(1)
-    await sample.until(live(sample, 1, 1))
-    async with load_on(cluster.ingress, sample.hostname, clients=1):
-        assert await ingress.serves(sample.hostname, sample.release_id(1))
-        assert not await ingress.serves(sample.hostname, sample.release_id(2))
-        assert not await ingress.serves("other.apps.test", sample.release_id(1))
-
-
 async def test_organizations_whose_names_run_together_stay_apart(
     cluster: Cluster, world: World, ingress: ConsulIngress
 ) -> None:
