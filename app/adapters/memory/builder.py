@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 
 from app.models.build import BuildKind
-from app.ports.builder import BuildFailed, BuildInput, BuildOutput, WriteLine
+from app.ports.builder import BuildFailed, BuildInput, BuildOutput, SlugStore, WriteLine
 
 
 class MemoryBuilder:
     """Every build succeeds as a slug of its commit, unless ``outcomes`` says otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, slugs: SlugStore) -> None:
+        self._slugs = slugs
         self.built: list[BuildInput] = []
         self.outcomes: dict[str, BuildOutput | BuildFailed] = {}
         """By commit."""
@@ -44,11 +44,16 @@ class MemoryBuilder:
             raise outcome
         return outcome or BuildOutput(
             kind=BuildKind.SLUG,
-            artifact=hashlib.sha256(build.commit_sha.encode()).hexdigest(),
-            size=1000,
+            artifact=await self._store(build),
+            size=len(build.commit_sha),
             processes={"web": "python3 main.py"},
             runtime={"language": "python", "version": "3.11"},
         )
+
+    async def _store(self, build: BuildInput) -> str:
+        archive = build.source / "slug"
+        await asyncio.to_thread(archive.write_text, build.commit_sha)
+        return await self._slugs.put(archive)
 
     async def clean(self, build_id: str) -> None:
         self.cleaned.append(build_id)

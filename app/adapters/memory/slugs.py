@@ -36,7 +36,7 @@ class MemorySlugStore:
         return sorted(self._slugs)
 
     def url(self, sha256: str) -> str:
-        return f"memory://slugs/{sha256}?signature={_signature(sha256)}"
+        return f"memory://slugs/{sha256}?sig={_signature(sha256)}"
 
     def verify(self, sha256: str, signature: str) -> bool:
         return signature == _signature(sha256)
