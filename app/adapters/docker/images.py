@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import aiohttp
-
 from app.adapters.builder.area import Area
 from app.adapters.builder.run import Command, Limits, run
 from app.adapters.builder.workspace import safe_file
@@ -259,6 +257,8 @@ async def _delete_from_registry(reference: str) -> None:
     host, _, path = name.partition("/")
     local = host.startswith(("127.", "localhost"))
     url = f"{'http' if local else 'https'}://{host}/v2/{path}/manifests/{digest}"
+    import aiohttp  # 9 MB, in a worker that may never need it
+
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_HTTP_SECONDS)) as http,
