@@ -52,9 +52,14 @@ class NomadPorts:
     serf: int = 4648
 
 
-def consul(binary: Path, home: Path, ports: ConsulPorts) -> ServiceSpec:
-    """A one-member Consul in memory: Nomad and Traefik know everything that it holds."""
-    config = {
+def consul(
+    binary: Path, home: Path, ports: ConsulPorts, *, management_token: str = ""
+) -> ServiceSpec:
+    """A one-member Consul in memory: Nomad and Traefik know everything that it holds.
+
+    With a management token (a UUID) its ACLs are on and deny by default.
+    """
+    config: dict[str, Any] = {
         "bind_addr": "127.0.0.1",
         "disable_update_check": True,
         "log_level": "WARN",
@@ -69,6 +74,9 @@ def consul(binary: Path, home: Path, ports: ConsulPorts) -> ServiceSpec:
             "server": ports.server,
         },
     }
+    if management_token:
+        tokens = {"initial_management": management_token, "agent": management_token}
+        config["acl"] = {"enabled": True, "default_policy": "deny", "tokens": tokens}
     file = _write_json(home / "consul" / "config.json", config)
     return ServiceSpec(
         name="consul",
@@ -85,7 +93,7 @@ class NomadOptions:
     """Also allow the driver that isolates nothing: where ``exec`` cannot be had (no root, no Linux)."""
     docker_socket: str = ""
     """``unix:///…`` of the Docker to use; empty: the default one."""
-    docker_auth: str = ""
+    consul_token: str = ""
 
 
 def nomad(binary: Path, home: Path, options: NomadOptions) -> ServiceSpec:
@@ -130,7 +138,7 @@ def _nomad_config(folder: Path, options: NomadOptions) -> dict[str, Any]:
             "gc_max_allocs": 100,
             "chroot_env": chroot(folder / "root"),
         },
-        "consul": {"address": options.consul_address},
+        "consul": {"address": options.consul_address, "token": options.consul_token},
         "limits": {"http_max_conns_per_client": 0, "rpc_max_conns_per_client": 0},
         "plugin": plugins,
     }
@@ -224,10 +232,17 @@ class TraefikPorts:
 
 
 def traefik(
-    binary: Path, consul_address: str, ports: TraefikPorts, *, host: str = "127.0.0.1"
+    binary: Path,
+    consul_address: str,
+    ports: TraefikPorts,
+    *,
+    host: str = "127.0.0.1",
+    consul_token: str = "",
 ) -> ServiceSpec:
     """The router over Consul's catalog. ``providersThrottleDuration`` is what a new release waits for
-    until it is reachable; ``readTimeout`` 0 because it limits whole uploads."""
+    until it is reachable; ``readTimeout`` 0 because it limits whole uploads. The catalog's ``cache`` stays
+    off: with it, Traefik is woken by a change and then reads the list from before it."""
+    token = (f"--providers.consulcatalog.endpoint.token={consul_token}",) if consul_token else ()
     catalog = "--providers.consulcatalog"
     return ServiceSpec(
         name="traefik",
@@ -239,6 +254,7 @@ def traefik(
             "--api.insecure=true",
             "--ping=true",
             f"{catalog}.endpoint.address={consul_address}",
+            *token,
             f"{catalog}.watch=true",
             f"{catalog}.exposedbydefault=false",
             "--providers.providersthrottleduration=100ms",

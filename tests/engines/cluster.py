@@ -1,4 +1,4 @@
-"""Real Consul, Nomad (ACLs on) and Traefik on this machine for tests; nothing of it outlives them.
+"""Real Consul and Nomad (ACLs on in both) and Traefik on this machine for tests; nothing of it outlives them.
 
 The platform's side of a ``Cluster`` holds only the token that ``nomad/acl/platform-policy.hcl`` gives.
 """
@@ -14,16 +14,19 @@ import subprocess
 import sysconfig
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Never
 
+import aiohttp
 import pytest
 
 from app.engines import install, services
 from app.engines.nomad_access import Access, drain, mounts_below, prepare
+from app.engines.paths import configuration_folder
 from app.engines.services import ServiceSpec
 from app.settings import Settings
 from tests.conftest import free_port
@@ -93,6 +96,7 @@ class Cluster:
     ingress: str
     """``host:port`` of Traefik."""
     slugs: SlugServer
+    consul_management_token: str
     running: dict[str, Running] = field(default_factory=dict)
 
     async def operator(self, *arguments: str) -> str:
@@ -153,20 +157,38 @@ async def open_cluster(folder: Path) -> AsyncIterator[Cluster]:
     nomad_ports = services.NomadPorts(free_port(), free_port(), free_port())
     traefik_ports = services.TraefikPorts(free_port(), free_port())
     consul_address = f"127.0.0.1:{consul_ports.http}"
-    options = services.NomadOptions(consul_address, nomad_ports)
-    traefik = Path(sysconfig.get_path("scripts"), "traefik")
-    specs = [
-        services.consul(Path(str(binaries["consul"])), folder, consul_ports),
-        services.nomad(Path(str(binaries["nomad"])), folder, options),
-        services.traefik(traefik, consul_address, traefik_ports),
-    ]
+    management = str(uuid.uuid4())
+    running: dict[str, Running] = {}
     async with AsyncExitStack() as stack:
         (folder / "slugs").mkdir()
         server = stack.enter_context(slug_server(folder / "slugs"))
-        running = {spec.name: Running(spec, folder) for spec in specs}
-        for component in running.values():
-            stack.push_async_callback(component.stop)
-            await component.start()
+
+        async def start(spec: ServiceSpec) -> None:
+            running[spec.name] = Running(spec, folder)
+            stack.push_async_callback(running[spec.name].stop)
+            await running[spec.name].start()
+
+        await start(
+            services.consul(
+                Path(str(binaries["consul"])), folder, consul_ports, management_token=management
+            )
+        )
+        consul_tokens = {
+            name: await _consul_token(consul_address, management, name)
+            for name in ("nomad", "traefik", "platform")
+        }
+        options = services.NomadOptions(
+            consul_address, nomad_ports, consul_token=consul_tokens["nomad"]
+        )
+        await start(services.nomad(Path(str(binaries["nomad"])), folder, options))
+        await start(
+            services.traefik(
+                Path(sysconfig.get_path("scripts"), "traefik"),
+                consul_address,
+                traefik_ports,
+                consul_token=consul_tokens["traefik"],
+            )
+        )
         address = f"http://127.0.0.1:{nomad_ports.http}"
         access = await prepare(address, folder)
         settings = Settings(
@@ -175,15 +197,33 @@ async def open_cluster(folder: Path) -> AsyncIterator[Cluster]:
             nomad_addr=address,
             nomad_token_file=str(access.platform_token_file),
             consul_addr=consul_address,
+            consul_token=consul_tokens["platform"],
             ingress_port=traefik_ports.web,
             traefik_api=f"http://127.0.0.1:{traefik_ports.api}",
         )
         cluster = Cluster(
-            folder, access, settings, f"127.0.0.1:{traefik_ports.web}", server, running
+            folder, access, settings, f"127.0.0.1:{traefik_ports.web}", server, management, running
         )
         stack.push_async_callback(_clean, cluster)
         await _node_ready(cluster)
         yield cluster
+
+
+async def _consul_token(address: str, management: str, name: str) -> str:
+    """A token with ``nomad/acl/consul-<name>-policy.hcl``, made as the documentation says."""
+    rules = (configuration_folder() / "acl" / f"consul-{name}-policy.hcl").read_text()
+    headers = {"X-Consul-Token": management}
+    async with aiohttp.ClientSession(f"http://{address}", headers=headers) as session:
+
+        async def put(path: str, body: dict[str, object]) -> dict[str, str]:
+            async with session.put(path, json=body) as response:
+                assert response.status == 200, await response.text()
+                answer: dict[str, str] = await response.json()
+                return answer
+
+        await put("/v1/acl/policy", {"Name": name, "Rules": rules})
+        token = await put("/v1/acl/token", {"Policies": [{"Name": name}]})
+        return token["SecretID"]
 
 
 async def _node_ready(cluster: Cluster) -> None:

@@ -94,7 +94,9 @@ async def _register_leftover(cluster: Cluster, name: str) -> None:
         "Service": {"ID": "_nomad-task-x", "Service": name, "Port": 1, "Tags": ["paas"]},
     }
     async with (
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(
+            headers={"X-Consul-Token": cluster.consul_management_token}
+        ) as session,
         session.put(
             f"http://{cluster.settings.consul_addr}/v1/catalog/register", json=body
         ) as response,

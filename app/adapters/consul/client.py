@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import consul
 from consul import aio
+from consul.callback import CB
 
 from app.errors import ExternalFailure, Forbidden, InvalidInput
 from app.settings import Settings
@@ -63,6 +65,14 @@ class Consul:
                 f"Consul at {self.address} does not answer: {str(error) or 'timed out'}",
                 hint="Check that it runs (`consul members`) and that PAAS_CONSUL_ADDR is right.",
             ) from error
+
+    async def deregister_from_catalog(self, node: str, registration: str) -> None:
+        """Spelled out, since the library's own call sends a token in a form that Consul refuses."""
+        body = json.dumps({"Node": node, "ServiceID": registration})
+        headers = self.api.prepare_headers()
+        await self.call(
+            self.api.http.put(CB.boolean(), "/v1/catalog/deregister", headers=headers, data=body)
+        )
 
     async def close(self) -> None:
         if self._client is not None:

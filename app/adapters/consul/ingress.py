@@ -59,11 +59,7 @@ class ConsulIngress:
             if registration in ours:
                 await self._consul.call(self._consul.api.agent.service.deregister(registration))
             else:
-                await self._consul.call(
-                    self._consul.api.catalog.deregister(
-                        entry["Node"]["Node"], service_id=registration
-                    )
-                )
+                await self._consul.deregister_from_catalog(entry["Node"]["Node"], registration)
 
     async def register_platform(self, name: str, host: str, port: int) -> None:
         """Each replica under an id of its own, so that one leaving takes no other along."""
