@@ -23,6 +23,7 @@ from app.agent.records import CopyRecord
 from app.agent.signals import background
 from app.agent.spec import JobSpec
 from app.agent.store import Store
+from jobs.render import unescaped
 
 _API = "/v1.41"
 _LABEL = "paas.copy"
@@ -182,15 +183,16 @@ class DockerDriver:
     ) -> dict[str, Any]:
         environment = build(copy, spec, Folders("/local", "/alloc", "/secrets"), secrets)
         inside = f"{spec.port_inside or copy.port}/tcp"
-        command = spec.config.get("command")
+        command = [spec.config["command"], *spec.config["args"]] if "command" in spec.config else []
         return {
             "Image": spec.config["image"],
-            **({"Cmd": [command, *(spec.config.get("args") or ())]} if command else {}),
+            **({"Cmd": [unescaped(argument) for argument in command]} if command else {}),
             "Env": [f"{name}={value}" for name, value in environment.items()],
             "Labels": {_LABEL: copy.id, _HOME_LABEL: self._home, "paas.job": copy.job},
             "StopSignal": spec.kill_signal,
             "ExposedPorts": {inside: {}},
             "HostConfig": {
+                "Init": bool(spec.config.get("init")),
                 "Memory": spec.memory_mb << 20,
                 "MemorySwap": spec.memory_mb << 20,
                 "NanoCpus": spec.cpu * 1_000_000,

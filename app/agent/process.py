@@ -7,30 +7,31 @@ can be killed. Its output goes straight to a file: with a pipe it would die with
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.agent import sessions
 from app.agent.driver import Exit, StartFailed
-from app.agent.environment import Folders, build, interpolate
+from app.agent.environment import Folders, build
 from app.agent.logfiles import rotate, tail
 from app.agent.records import CopyRecord
 from app.agent.slugs import SlugCache, SlugUnavailable
 from app.agent.spec import JobSpec
 from app.agent.store import Store
 from app.agent.user import AppUser, identity
+from jobs.render import unescaped
 
 logger = logging.getLogger(__name__)
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.1
 _AFTER_KILL_SECONDS = 10.0
 
 
@@ -46,17 +47,21 @@ class ProcessHandle:
         self.exited: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._child = child
         self._over_limit = False
+        self._stopping = False
         self._poller: asyncio.Task[None] | None = None
         self._watch()
 
     async def stop(self, signal_name: str, timeout: float) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sessions.start_mark(self.pid) == self.mark:
-                os.kill(self.pid, getattr(signal, signal_name, signal.SIGTERM))
-        done, _ = await asyncio.wait([self.exited], timeout=timeout)
-        if not done:
-            sessions.kill_session(self.pid, self.mark)
-            await asyncio.wait([self.exited], timeout=_AFTER_KILL_SECONDS)
+        """Everything in the session is signalled, and given the time: a shell that runs the app would
+        end at once and leave it behind, unasked."""
+        self._stopping = True
+        deadline = time.monotonic() + timeout
+        sessions.signal_group(self.pid, self.mark, getattr(signal, signal_name, signal.SIGTERM))
+        await asyncio.wait([self.exited], timeout=timeout)
+        while sessions.has_members(self.pid) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+        sessions.kill_session(self.pid, self.mark)
+        await asyncio.wait([self.exited], timeout=_AFTER_KILL_SECONDS)
         sessions.kill_marked("NOMAD_ALLOC_ID", self.copy_id)
 
     def kill_for_memory(self) -> None:
@@ -85,7 +90,8 @@ class ProcessHandle:
 
     def _ended(self) -> None:
         """The first process is gone: so is the copy. Kill what it left before its number is given anew."""
-        sessions.kill_session(self.pid, self.mark)
+        if not self._stopping:
+            sessions.kill_session(self.pid, self.mark)
         code = None if self._child is None else self._child.wait()
         if code is not None and code < 0:
             code = 128 - code
@@ -178,7 +184,7 @@ class ProcessDriver:
         try:
             with self._store.log_path(copy.id).open("ab") as log:
                 return subprocess.Popen(
-                    [interpolate(argument, environment) for argument in arguments],
+                    [unescaped(argument) for argument in arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

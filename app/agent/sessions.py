@@ -51,6 +51,17 @@ def kill_session(leader: int, mark: str) -> None:
         kill(pid)
 
 
+def has_members(session: int) -> bool:
+    return any(start_mark(pid) for pid, _ in members({session}))
+
+
+def signal_group(leader: int, mark: str, number: signal.Signals) -> None:
+    """Signal the process group that ``leader`` began, unless its number was given anew."""
+    if start_mark(leader) in {mark, ""}:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, number)
+
+
 def kill_marked(variable: str, value: str) -> None:
     """SIGKILL every process whose environment has ``variable`` begin with ``value``: what left its session."""
     for process in psutil.process_iter():

@@ -13,14 +13,14 @@ _SAMPLE_APP = Path(__file__).parents[1] / "contract" / "sample_app"
 
 
 @pytest.fixture
-async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    async with running_machine(tmp_path) as machine:
+async def machine() -> AsyncIterator[Machine]:
+    async with running_machine() as machine:
         yield machine
 
 
 @pytest.fixture
-async def routed_machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    async with running_machine(tmp_path, with_traefik=True) as machine:
+async def routed_machine() -> AsyncIterator[Machine]:
+    async with running_machine(with_traefik=True) as machine:
         yield machine
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from jobs import Artifact
 from tests.conftest import free_port
 from tests.contract.world import pack_sample_app
 
+AGENT = [sys.executable, "-m", "app.agent"]
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -38,20 +40,21 @@ class Machine:
         return self.settings.home_path
 
     @property
-    def ingress(self) -> str:
-        return f"http://127.0.0.1:{self.settings.ingress_port}"
-
-    async def start_agent(self) -> None:
-        environment = {
+    def environment(self) -> dict[str, str]:
+        return {
             "PATH": os.environ["PATH"],
             "PAAS_HOME": self.settings.home,
             "PAAS_AGENT_PORT": str(self.settings.agent_port),
             "PAAS_INGRESS_API_PORT": str(self.settings.ingress_api_port),
             "PAAS_LOG_LEVEL": "DEBUG",
         }
-        self.agent = _spawn(
-            [sys.executable, "-m", "app.agent"], self.home / "agent.log", environment
-        )
+
+    @property
+    def ingress(self) -> str:
+        return f"http://127.0.0.1:{self.settings.ingress_port}"
+
+    async def start_agent(self) -> None:
+        self.agent = _spawn(AGENT, self.home / "agent.log", self.environment)
         await until(self._answers, "the agent answers")
 
     async def start_traefik(self) -> None:
@@ -96,6 +99,10 @@ class Machine:
                 continue
         return found
 
+    def app_sessions(self) -> set[int]:
+        """One for each copy that runs, however many processes it is made of."""
+        return {os.getsid(process.pid) for process in self.app_processes()}
+
     async def _answers(self) -> bool:
         assert self.agent is not None
         assert self.agent.poll() is None, (self.home / "agent.log").read_text()[-2000:]
@@ -122,33 +129,34 @@ async def until(met: Callable[[], Awaitable[bool]], what: str, *, seconds: float
 
 
 @asynccontextmanager
-async def running_machine(folder: Path, *, with_traefik: bool = False) -> AsyncIterator[Machine]:
-    """Ends with no process left, whatever the test did."""
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)
-    settings = Settings(
-        home=str(folder),
-        agent_port=free_port(),
-        ingress_port=free_port(),
-        ingress_api_port=free_port(),
-    )
-    machine = Machine(settings, LocalScheduler(settings))
-    try:
-        await machine.start_agent()
-        if with_traefik:
-            await machine.start_traefik()
-        yield machine
-        await machine.scheduler.shutdown()
-    finally:
-        await machine.scheduler.close()
-        for child in (machine.agent, machine.traefik):
-            if child is not None and child.poll() is None:
-                child.terminate()
-                child.wait(20)
-        left = machine.app_processes()
-        for process in left:
-            process.kill()
-    assert not left, f"left running: {left}"
+async def running_machine(*, with_traefik: bool = False) -> AsyncIterator[Machine]:
+    """Ends with no process left, whatever the test did. In a folder of its own: pytest closes its
+    temporary folders to other users when another run starts, and as root apps run as another user."""
+    with tempfile.TemporaryDirectory(prefix="paas-test-machine-") as folder:
+        Path(folder).chmod(0o711)
+        settings = Settings(
+            home=folder,
+            agent_port=free_port(),
+            ingress_port=free_port(),
+            ingress_api_port=free_port(),
+        )
+        machine = Machine(settings, LocalScheduler(settings))
+        try:
+            await machine.start_agent()
+            if with_traefik:
+                await machine.start_traefik()
+            yield machine
+            await machine.scheduler.shutdown()
+        finally:
+            await machine.scheduler.close()
+            for child in (machine.agent, machine.traefik):
+                if child is not None and child.poll() is None:
+                    child.terminate()
+                    child.wait(20)
+            left = machine.app_processes()
+            for process in left:
+                process.kill()
+        assert not left, f"left running: {left}"
 
 
 def _spawn(command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -14,7 +14,7 @@ from tests.contract.world import World
 
 @asynccontextmanager
 async def open_world(folder: Path) -> AsyncIterator[World]:
-    async with running_machine(folder) as machine:
+    async with running_machine() as machine:
         scheduler = LocalScheduler(machine.settings)
         found = await scheduler.capabilities()
 
