@@ -1,33 +1,42 @@
-"""A web app in a few lines of WSGI: any framework would stand in its place."""
+"""One page that says which release answers, and ``/healthz``."""
 
 import html
 import os
+import platform
+from pathlib import Path
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Hello from {environment}</title>
-<style>:root {{ color-scheme: light dark }} body {{ font: 18px/1.6 system-ui; margin: 4rem auto; max-width: 36rem }}</style>
-<h1>Hello from {environment}</h1>
-<p>This is <code>{app}</code>, release {release}, at commit <code>{commit}</code>.</p>
-<p>{greeting}</p>
-</html>
-"""
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+PAGE = (Path(__file__).parent / "page.html").read_text()
 
 
-def application(environ, start_response):
-    page = PAGE.format(
-        environment=setting("PAAS_ENVIRONMENT", "nowhere"),
-        app=setting("PAAS_APP", "an app"),
-        release=setting("PAAS_RELEASE", "0"),
-        commit=setting("PAAS_COMMIT", "unknown")[:12],
-        greeting=setting("GREETING", "Set the variable GREETING, and this sentence changes."),
+def facts() -> dict[str, str]:
+    environment = os.environ
+    return {
+        "app": environment.get("PAAS_APP", "python-procfile"),
+        "environment": environment.get("PAAS_ENVIRONMENT", "your machine"),
+        "release": environment.get("PAAS_RELEASE", "none yet"),
+        "commit": environment.get("PAAS_COMMIT", "not pushed")[:10],
+        "python": platform.python_version(),
+    }
+
+
+async def home(request: Request) -> Response:
+    greeting = os.environ.get("GREETING", "It is live.")
+    rows = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in facts().items()
     )
-    body = page.encode()
-    headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body)))]
-    start_response("200 OK", headers)
-    return [body]
+    return HTMLResponse(
+        PAGE.replace("{{greeting}}", html.escape(greeting)).replace("{{facts}}", rows)
+    )
 
 
-def setting(name, default):
-    return html.escape(os.environ.get(name, default))
+async def healthz(request: Request) -> Response:
+    return JSONResponse({"status": "ok", **facts()})
+
+
+app = Starlette(routes=[Route("/", home), Route("/healthz", healthz)])
