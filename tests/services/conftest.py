@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import text
 
 from app.access import members, users
 from app.access.actor import OPERATOR, Actor
@@ -65,6 +67,22 @@ class World:
                 session, self.owner, organization or self.acme, slug=slug
             )
         )
+
+
+async def blocked_or_done(database: Database, *tasks: asyncio.Task[Any]) -> None:
+    """Until every task has ended or waits for a row that another transaction holds."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with database.engine.connect() as connection:
+        for _ in range(1000):
+            stuck = await connection.scalar(waiting) or 0
+            await connection.rollback()
+            if stuck + sum(task.done() for task in tasks) >= len(tasks):
+                return
+            await asyncio.sleep(0.01)
+    raise TimeoutError("the tasks neither ended nor wait for a lock")
 
 
 async def make_actor(session: WriteSession, name: str) -> Actor:
