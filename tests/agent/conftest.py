@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters.local.ingress import LocalIngress
 from jobs import Capabilities
 from tests.agent.machine import Machine, running_machine
 from tests.contract.world import SampleJob, World
@@ -32,6 +33,7 @@ def sample_on() -> Callable[[Machine], SampleJob]:
         world = World(
             scheduler=machine.scheduler,
             capabilities=Capabilities(engine="embedded", slug_driver="raw_exec"),
+            ingress=LocalIngress(machine.settings),
             artifact=lambda command: machine.slug(_SAMPLE_APP, command),
         )
         return SampleJob(world)

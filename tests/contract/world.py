@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.ids import new_id
+from app.ports.ingress import Ingress
 from app.ports.scheduler import Allocation, AllocationState, JobRef, Observation, Scheduler
 from jobs import Artifact, Capabilities, JobInput, Scale, render
 from jobs.render import Job, job_id_of, namespace_of, secrets_path_of
@@ -40,6 +41,8 @@ class World:
 
     scheduler: Scheduler
     capabilities: Capabilities
+    ingress: Ingress
+    """Over a router that serves what this scheduler runs."""
     artifact: Callable[[str], Artifact]
     """The sample app's artifact with the given shell command line as its web process."""
     kills_hungry: bool = True

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.adapters.local.ingress import LocalIngress
 from app.adapters.local.scheduler import LocalScheduler
 from jobs import Artifact, Capabilities
 from tests.agent.machine import running_machine
@@ -14,8 +15,8 @@ from tests.contract.world import World
 
 @asynccontextmanager
 async def open_world(folder: Path) -> AsyncIterator[World]:
-    async with running_machine() as machine:
-        scheduler = LocalScheduler(machine.settings)
+    async with running_machine(with_traefik=True) as machine:
+        scheduler, ingress = LocalScheduler(machine.settings), LocalIngress(machine.settings)
         found = await scheduler.capabilities()
 
         def artifact(command: str) -> Artifact:
@@ -26,6 +27,8 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
             capabilities=Capabilities(
                 engine="embedded", slug_driver="raw_exec", images=found.images
             ),
+            ingress=ingress,
             artifact=artifact,
         )
+        await ingress.close()
         await scheduler.close()

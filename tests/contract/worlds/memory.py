@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.adapters.memory.ingress import MemoryIngress
 from app.adapters.memory.scheduler import MemoryScheduler
 from jobs import Artifact
 from tests.contract.world import World
@@ -21,6 +22,7 @@ async def open_world(folder: Path) -> AsyncIterator[World]:
     yield World(
         scheduler=scheduler,
         capabilities=await scheduler.capabilities(),
+        ingress=MemoryIngress(scheduler),
         artifact=_artifact,
     )
     await scheduler.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.adapters.consul.ingress import ConsulIngress
 from app.adapters.nomad.scheduler import NomadScheduler
 from jobs import Artifact
 from tests.contract.world import World, pack_sample_app
@@ -36,10 +37,14 @@ async def world_of(cluster: Cluster) -> AsyncIterator[World]:
     settings = msgspec.structs.replace(
         cluster.settings, nomad_namespace_token_file=str(cluster.access.management_token_file)
     )
-    scheduler = NomadScheduler(settings)
+    scheduler, ingress = NomadScheduler(settings), ConsulIngress(settings)
     try:
         yield World(
-            scheduler=scheduler, capabilities=await scheduler.capabilities(), artifact=artifact
+            scheduler=scheduler,
+            capabilities=await scheduler.capabilities(),
+            ingress=ingress,
+            artifact=artifact,
         )
     finally:
+        await ingress.close()
         await scheduler.close()
