@@ -58,6 +58,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nomad_slug_driver: Literal["exec", "raw_exec", "docker"] = "exec"
     nomad_slug_image: str = ""
     """Image that slugs run in when ``nomad_slug_driver`` is ``docker``."""
+    nomad_slug_volume: str = ""
+    """Host volume of Nomad's nodes with the languages' runtimes, mounted at ``/usr`` where the driver is
+    ``exec``; without it slugs see the nodes' ``chroot_env`` and start slower."""
     consul_addr: str = ""
     consul_token: str = ""
     traefik_api: str = ""

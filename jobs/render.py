@@ -37,6 +37,7 @@ SECRETS_MARK = "PAAS_RELEASE_SECRETS"
 """Always one item of a release's Variable, since Nomad stores no empty one. Not given to the app."""
 
 _SERVICE_NAME_LIMIT = 63
+_RUNTIME = "runtime"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class Capabilities:
     images: bool = True
     slug_image: str = ""
     """What slugs run in when ``slug_driver`` is ``docker``."""
+    slug_volume: str = ""
+    """Host volume with the languages' runtimes, mounted at ``/usr`` for ``exec``. Without one, Nomad links
+    its ``chroot_env`` file by file at each start: 9,000 files cost 1 to 2 seconds."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ def _group(job: JobInput, job_id: str, capabilities: Capabilities) -> dict[str, 
     port: dict[str, Any] = {"Label": PORT_LABEL}
     if driver == "docker":
         port["To"] = job.container_port
+    volume = _runtime_volume(driver, capabilities)
     return {
         "Name": GROUP,
         "Count": job.scale.replicas,
@@ -175,6 +180,7 @@ def _group(job: JobInput, job_id: str, capabilities: Capabilities) -> dict[str, 
         },
         "EphemeralDisk": {"SizeMB": 300},
         "Networks": [{"DynamicPorts": [port]}],
+        **({"Volumes": {_RUNTIME: volume}} if volume else {}),
         "Tasks": [_task(job, job_id, driver, capabilities)],
     }
 
@@ -216,7 +222,18 @@ def _task(job: JobInput, job_id: str, driver: str, capabilities: Capabilities) -
     }
     if job.artifact.kind == "slug":
         task["Artifacts"] = [_slug_download(job.artifact)]
+    if _runtime_volume(driver, capabilities):
+        mount = {"Volume": _RUNTIME, "Destination": "/usr", "ReadOnly": True}
+        task["VolumeMounts"] = [mount]
     return task
+
+
+def _runtime_volume(driver: str, capabilities: Capabilities) -> dict[str, Any]:
+    """Also what places slugs on nodes that have the runtimes only."""
+    if driver != "exec" or not capabilities.slug_volume:
+        return {}
+    source = capabilities.slug_volume
+    return {"Name": _RUNTIME, "Type": "host", "Source": source, "ReadOnly": True}
 
 
 def _driver(artifact: Artifact, capabilities: Capabilities) -> str:

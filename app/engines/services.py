@@ -137,6 +137,7 @@ def _nomad_config(folder: Path, options: NomadOptions) -> dict[str, Any]:
             "max_kill_timeout": "60s",
             "gc_max_allocs": 100,
             "chroot_env": chroot(folder / "root"),
+            "host_volume": {RUNTIME_VOLUME: {"path": "/usr", "read_only": True}},
         },
         "consul": {"address": options.consul_address, "token": options.consul_token},
         "limits": {"http_max_conns_per_client": 0, "rpc_max_conns_per_client": 0},
@@ -144,18 +145,11 @@ def _nomad_config(folder: Path, options: NomadOptions) -> dict[str, Any]:
     }
 
 
+RUNTIME_VOLUME = "paas-runtime"
+"""This machine's ``/usr`` as a host volume, for ``PAAS_NOMAD_SLUG_VOLUME``: mounted, not linked file by
+file for each start."""
+
 _CHROOT = (
-    "/usr/bin",
-    "/usr/lib64",
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/usr/lib/python3",
-    "/usr/lib/python3.*",
-    "/usr/lib/node_modules",
-    "/usr/lib/ssl",
-    "/usr/share/nodejs",
-    "/usr/share/zoneinfo",
-    "/usr/share/ca-certificates",
     "/etc/alternatives",
     "/etc/group",
     "/etc/hosts",
@@ -167,22 +161,24 @@ _CHROOT = (
     "/etc/resolv.conf",
     "/etc/ssl",
 )
-"""What an ``exec`` task sees of this machine: a shell, tar, and the languages' runtimes. Every file is
-linked or copied for every start, so that Nomad's own default, all of /usr, would take seconds."""
 
 
 def chroot(skeleton: Path) -> dict[str, str]:
-    """``chroot_env`` for what there is here. ``skeleton`` is filled with what links cannot express: the
-    merged ``/bin`` and ``/lib``, and empty folders."""
+    """``chroot_env``: what an ``exec`` task sees of this machine besides ``/usr``.
+
+    ``skeleton`` is filled with what links of files cannot express: the merged ``/bin`` and ``/lib``, and
+    empty folders. The shell is there in its own right, since Nomad looks for it before it mounts.
+    """
     for name in ("bin", "lib", "lib64", "sbin"):
         link, target = skeleton / name, Path("/", name)
         if target.is_symlink() and not link.is_symlink():
             skeleton.mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.readlink(target))
-    for name in ("usr/share", "var/tmp"):
+    for name in ("usr/bin", "var/tmp"):
         (skeleton / name).mkdir(parents=True, exist_ok=True)
-    found = [path for pattern in _CHROOT for path in sorted(Path("/").glob(pattern[1:]))]
-    return {str(skeleton): "/", **{str(path): str(path) for path in found}}
+    shell = str(Path("/bin/sh").resolve())
+    found = {path: path for path in _CHROOT if Path(path).exists()}
+    return {str(skeleton): "/", shell: "/usr/bin/sh", **found}
 
 
 def registry(home: Path, port: int) -> ServiceSpec:

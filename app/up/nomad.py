@@ -108,6 +108,7 @@ async def _engine(settings: Settings, told: dict[str, str]) -> AsyncIterator[Chi
         "PAAS_NOMAD_TOKEN_FILE": str(access.platform_token_file),
         "PAAS_NOMAD_NAMESPACE_TOKEN_FILE": str(access.management_token_file),
         "PAAS_NOMAD_SLUG_DRIVER": "raw_exec" if options.raw_exec else settings.nomad_slug_driver,
+        "PAAS_NOMAD_SLUG_VOLUME": services.RUNTIME_VOLUME,
         "CONSUL_HTTP_ADDR": f"http://{consul_address}",
     }
 

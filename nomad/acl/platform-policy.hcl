@@ -32,3 +32,8 @@ agent {
 node {
   policy = "read"
 }
+
+# The languages' runtimes that slugs are run with (PAAS_NOMAD_SLUG_VOLUME), read-only.
+host_volume "paas-runtime" {
+  policy = "read"
+}

@@ -196,6 +196,7 @@ async def open_cluster(folder: Path) -> AsyncIterator[Cluster]:
             scheduler="nomad",
             nomad_addr=address,
             nomad_token_file=str(access.platform_token_file),
+            nomad_slug_volume=services.RUNTIME_VOLUME,
             consul_addr=consul_address,
             consul_token=consul_tokens["platform"],
             ingress_port=traefik_ports.web,

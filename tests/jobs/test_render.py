@@ -49,6 +49,10 @@ NOMAD = Capabilities(engine="nomad", slug_driver="exec")
 VARIANTS: dict[str, tuple[JobInput, Capabilities]] = {
     "slug-embedded": (WEB, EMBEDDED),
     "slug-nomad-exec": (WEB, NOMAD),
+    "slug-nomad-exec-with-volume": (
+        WEB,
+        Capabilities(engine="nomad", slug_driver="exec", slug_volume="paas-runtime"),
+    ),
     "slug-nomad-docker": (
         WEB,
         Capabilities(engine="nomad", slug_driver="docker", slug_image="slug-runner:1"),

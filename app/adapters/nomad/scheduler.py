@@ -55,6 +55,7 @@ class NomadScheduler:
                 slug_driver=self._settings.nomad_slug_driver,
                 images=any(_runs_images(node) for node in nodes.value or ()),
                 slug_image=self._settings.nomad_slug_image,
+                slug_volume=self._settings.nomad_slug_volume,
             )
         return self._capabilities
 
