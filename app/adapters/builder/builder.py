@@ -15,7 +15,7 @@ from app.adapters.builder.layers import LayerStore
 from app.adapters.builder.run import Limits
 from app.adapters.builder.slug import build_slug
 from app.adapters.builder.task import Task
-from app.adapters.builder.users import end_marked
+from app.adapters.builder.users import end_marked, is_root
 from app.adapters.builder.workspace import files_near_top
 from app.adapters.docker.images import ImageBuilder
 from app.errors import ExternalFailure, InvalidInput
@@ -52,6 +52,8 @@ class LocalBuilder:
         except (ExternalFailure, subprocess.CalledProcessError, OSError) as error:
             raise _machine_trouble(error) from error
         finally:
+            if not is_root():  # else the build's user was emptied when it was given back
+                await end_marked(build.build_id)
             await asyncio.to_thread(self._area.remove_scratch, build.build_id)
 
     async def clean(self, build_id: str) -> None:

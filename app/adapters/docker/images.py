@@ -58,7 +58,8 @@ class ImageBuilder:
             await _delete_from_registry(reference)
         with contextlib.suppress(ExternalFailure):
             client = await find_client()
-            await client.ask("image", "rm", "--force", reference)
+            identity = (await client.inspect(reference))["Id"]
+            await client.ask("image", "rm", "--force", identity)
 
     async def held(self) -> Mapping[str, str]:
         """Build id to reference. Without an engine there are none."""

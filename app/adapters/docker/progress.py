@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._steps: dict[str, str] = {}
-        self._failed_step = ""
+        self._bases: dict[str, str] = {}
         self._tails: dict[str, deque[str]] = {}
         self._failed: str | None = None
         self._last = ""
@@ -36,6 +36,8 @@ class Progress:
         if matched is None:
             return line if line.strip() and not line.startswith(("---", "#")) else None
         vertex, text = matched.groups()
+        if base := _NO_BASE.search(text):
+            self._bases[vertex] = base[1]
         if step := _STEP.fullmatch(text):
             first = self._steps.get(vertex) != step[1]
             self._steps[vertex] = step[1]
@@ -52,9 +54,8 @@ class Progress:
 
     def failure(self) -> BuildFailed:
         """Why it ended badly, in one sentence."""
-        base = _NO_BASE.search(self._last)
-        if base or "pull access denied" in self._last or "failed to resolve" in self._last:
-            name = base[1] if base else "in FROM"
+        if self._failed is not None and self._failed in self._bases:
+            name = self._bases[self._failed]
             return BuildFailed(
                 FailureCode.BUILD_FAILED,
                 f"The base image {name} could not be pulled: {self._last[-300:]}",
