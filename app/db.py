@@ -85,12 +85,13 @@ def outage(error: BaseException) -> ExternalFailure | None:
 
 
 class Database:
-    """Owns the pool. One per process."""
+    """Owns the pool. One per process. Connections are opened as they are needed, up to ``pool_size``, and
+    kept: beyond it callers wait, since opening one costs more than most of what is done with it."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 20) -> None:
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
-            asyncpg_url(url), pool_size=pool_size, max_overflow=10, pool_pre_ping=True
+            asyncpg_url(url), pool_size=pool_size, max_overflow=0, pool_pre_ping=True
         )
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._read = async_sessionmaker(reading, class_=ReadSession, expire_on_commit=False)
