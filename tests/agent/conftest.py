@@ -9,6 +9,9 @@ from app.adapters.local.ingress import LocalIngress
 from jobs import Capabilities
 from tests.agent.machine import Machine, running_machine
 from tests.contract.world import SampleJob, World
+from tests.engines.docker import docker_engine
+
+__all__ = ["docker_engine"]
 
 _SAMPLE_APP = Path(__file__).parents[1] / "contract" / "sample_app"
 
