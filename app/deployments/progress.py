@@ -38,6 +38,9 @@ async def changing(
     """A guarded transaction with the row locked, which tells watchers when it commits."""
     async with database.write_transaction() as session:
         await lease.guard(session)
+        session.autoflush = (
+            False  # one UPDATE of the row, at the end, instead of one for each statement
+        )
         row = await session.get_one(Deployment, deployment_id, with_for_update=True)
         yield session, row
         await session.wake("deployment", deployment_id)

@@ -105,11 +105,19 @@ class InstanceReconciler:
                 loaded = await load(session, key)
             if loaded is None:
                 return
-            action = plan.next_action(loaded.state, seen, rollout_seconds=self._rollout_seconds)
+            action = self._plan(loaded, seen)
+            if isinstance(action, plan.Observe):
+                seen = await self._attempt(action, loaded, lease)
+                if seen is None or lease.woken.is_set():
+                    continue
+                action = self._plan(loaded, seen)
             if isinstance(action, plan.Rest):
                 await self._tidy(loaded)
                 return
             seen = await self._attempt(action, loaded, lease)
+
+    def _plan(self, loaded: Loaded, seen: Observation | None) -> plan.Action:
+        return plan.next_action(loaded.state, seen, rollout_seconds=self._rollout_seconds)
 
     async def _attempt(
         self, action: plan.Action, loaded: Loaded, lease: HeldLease
