@@ -9,7 +9,7 @@ from app.errors import ExternalFailure
 
 NOMAD_VERSION = "1.6.3"
 CONSUL_VERSION = "1.16.1"
-"""The newest of which the whole source is under MPL-2.0; an operator may bring any newer one."""
+"""Both under MPL-2.0, which later ones are not; an operator may bring any newer one."""
 
 
 def cache_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -69,6 +70,26 @@ async def test_variables_reach_the_app_whatever_they_hold(sample: SampleJob) -> 
     seen = await sample.until(live(sample, 1))
     tail = await sample.scheduler.log_tail(sample.ref, seen.allocations[0].id, lines=10)
     assert "\n".join(tail) == f"starting healthy greeting={value}"
+
+
+async def test_an_operator_sees_what_a_job_is(cluster: Cluster, sample: SampleJob) -> None:
+    await sample.submit(1)
+    status = await cluster.operator("job", "status", "-namespace=contract")
+    assert f"suite-{sample.app}-production" in status
+    inspected = json.loads(
+        await cluster.operator("job", "inspect", "-namespace=contract", sample.ref.id)
+    )
+    assert inspected["Job"]["Meta"] == {
+        "paas": "1",
+        "organization": "contract",
+        "project": "suite",
+        "app": sample.app,
+        "environment": "production",
+        "instance": sample.instance_id,
+        "release": sample.release_id(1),
+        "release_number": "1",
+        "commit": f"{1:040x}",
+    }
 
 
 async def test_secrets_stand_nowhere_in_the_job(cluster: Cluster, sample: SampleJob) -> None:
