@@ -12,9 +12,17 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+from app.errors import PaasError
+
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """``asyncio.run``; children are watched by file descriptor and not by a thread each."""
+    """``asyncio.run``; children are watched by file descriptor and not by a thread each.
+
+    A failure with words of ours ends the process with these, and exit code 1.
+    """
     if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
         asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
-    asyncio.run(main)
+    try:
+        asyncio.run(main)
+    except PaasError as error:
+        sys.exit(f" !  {error.message}\n    {error.hint or ''}".rstrip())

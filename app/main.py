@@ -11,7 +11,7 @@ from app import faults, log, loop
 from app.container import Container, database_url, open_container
 from app.http import health, landing
 from app.migrate import migrate_if_behind
-from app.settings import Settings
+from app.settings import Settings, load_settings
 
 _SHUTDOWN_SECONDS = 10
 """How long requests under way may take to end; pushing clients that still watch are let go then."""
@@ -68,3 +68,7 @@ async def serve(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     """The process's entry."""
     loop.run(serve(settings))
+
+
+if __name__ == "__main__":
+    run(load_settings())

@@ -14,9 +14,9 @@ from app.container import Container, database_url, open_container
 from app.migrate import migrate_if_behind
 from app.reconcile.driver import Driver
 from app.reconcile.reconciler import Reconciler
-from app.settings import Settings
+from app.settings import Settings, load_settings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("app.worker")
 
 
 def reconcilers(container: Container) -> Sequence[Reconciler]:
@@ -80,3 +80,7 @@ async def work(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     """The process's entry."""
     loop.run(work(settings))
+
+
+if __name__ == "__main__":
+    run(load_settings())

@@ -45,7 +45,7 @@ def agent(settings: Settings) -> ChildSpec:
     return ChildSpec(
         name="agent",
         title="Agent",
-        argv=platform.paas("agent"),
+        argv=platform.program("app.agent"),
         ready=ready,
         detail="runs apps as processes, isolating nothing",
         stop_signal=signal.SIGINT,

