@@ -83,6 +83,9 @@ class JobRunner:
     def unwant(self, index: int, *, purge: bool) -> None:
         record = self.record
         record.modify_index, record.stopped = index, True
+        if record.rollout is not None and record.rollout.status == RolloutStatus.RUNNING:
+            record.rollout.status = RolloutStatus.FAILED
+            record.rollout.message = "The job was stopped."
         record.purging = record.purging or purge
         self._reconsider()
 

@@ -89,7 +89,7 @@ class Machine:
 
     def app_processes(self) -> list[psutil.Process]:
         """Every process that a copy of this machine's agent started, whatever became of its session."""
-        mine = str(self.home)
+        mine = str((self.home / "apps").resolve())
         found = []
         for process in psutil.process_iter():
             try:
@@ -129,11 +129,13 @@ async def until(met: Callable[[], Awaitable[bool]], what: str, *, seconds: float
 
 
 @asynccontextmanager
-async def running_machine(*, with_traefik: bool = False) -> AsyncIterator[Machine]:
+async def running_machine(
+    *, with_traefik: bool = False, home_mode: int = 0o711
+) -> AsyncIterator[Machine]:
     """Ends with no process left, whatever the test did. In a folder of its own: pytest closes its
     temporary folders to other users when another run starts, and as root apps run as another user."""
     with tempfile.TemporaryDirectory(prefix="paas-test-machine-") as folder:
-        Path(folder).chmod(0o711)
+        Path(folder).chmod(home_mode)
         settings = Settings(
             home=folder,
             agent_port=free_port(),

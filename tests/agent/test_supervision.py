@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -21,7 +22,7 @@ from app.ports.scheduler import (
     RolloutStatus,
     SchedulerUnavailable,
 )
-from tests.agent.machine import AGENT, Machine, until
+from tests.agent.machine import AGENT, Machine, running_machine, until
 from tests.contract.world import Behaviour, SampleJob, alive
 
 _SLOW_TO_END = """
@@ -254,6 +255,18 @@ async def test_as_root_apps_run_as_a_user_who_cannot_enter_the_platforms_folder(
         assert process.gids().real == user.gid
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert re.search(r"^Groups:\s*$", status, re.MULTILINE)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a home that apps may not enter")
+async def test_as_root_a_home_closed_to_others_is_no_obstacle(sample_on: SampleOn) -> None:
+    """As ``/root`` is: the apps' folders are then elsewhere."""
+    async with running_machine(home_mode=0o700) as machine:
+        sample = sample_on(machine)
+        await live(sample)
+        elsewhere = (machine.home / "apps").resolve()
+        assert machine.home not in elsewhere.parents
+        await machine.scheduler.stop(sample.ref, purge=True)
+    shutil.rmtree(elsewhere)
 
 
 async def test_an_agent_that_is_not_there_is_said_to_be_that(machine: Machine) -> None:

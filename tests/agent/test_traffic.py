@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 
 from app.adapters.local.ingress import LocalIngress
@@ -16,10 +17,6 @@ from tests.agent.machine import Machine, until
 from tests.contract.world import Behaviour, SampleJob
 
 SampleOn = Callable[[Machine], SampleJob]
-
-
-def hostname(sample: SampleJob) -> str:
-    return f"contract.suite-{sample.app}-production.apps.test"
 
 
 def ended(sample: SampleJob, number: int, status: RolloutStatus) -> Callable[[Observation], bool]:
@@ -39,7 +36,7 @@ async def under_load(machine: Machine, sample: SampleJob) -> AsyncIterator[Load]
     """Release 1 is live and answers requests without a pause; afterwards none may have failed."""
     await sample.submit(1)
     await sample.until(ended(sample, 1, RolloutStatus.SUCCEEDED))
-    async with load(machine.ingress, hostname(sample)) as running:
+    async with load(machine.ingress, sample.hostname) as running:
         yield running
     assert running.failures == []
     assert running.answers["1"] > 0
@@ -135,6 +132,31 @@ async def test_the_agent_killed_in_the_middle_of_a_rollout_finishes_it_and_fails
         await answered_by(running, "6")
 
 
+async def test_an_app_that_is_down_answers_503_and_one_that_is_gone_404(
+    routed_machine: Machine, sample_on: SampleOn
+) -> None:
+    sample = sample_on(routed_machine)
+    await deploy(sample, 1)
+    statuses: list[int] = []
+
+    async def answers(status: int) -> bool:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(routed_machine.ingress, headers={"Host": sample.hostname}) as response,
+        ):
+            statuses.append(response.status)
+        return statuses[-1] == status
+
+    assert await answers(200)
+    for process in routed_machine.app_processes():
+        process.kill()
+    await until(lambda: answers(503), "503 while it is down")
+    await until(lambda: answers(200), "200 when it is back")
+    await sample.scheduler.stop(sample.ref, purge=True)
+    await until(lambda: answers(404), "404 when it is gone")
+    assert set(statuses) <= {200, 502, 503, 404}
+
+
 async def test_the_router_serves_the_current_release_and_then_nobody(
     routed_machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -142,8 +164,8 @@ async def test_the_router_serves_the_current_release_and_then_nobody(
     ingress = LocalIngress(routed_machine.settings)
     try:
         await deploy(sample, 1)
-        assert await ingress.serves(hostname(sample), sample.release_id(1))
-        assert not await ingress.serves(hostname(sample), sample.release_id(2))
+        assert await ingress.serves(sample.hostname, sample.release_id(1))
+        assert not await ingress.serves(sample.hostname, sample.release_id(2))
         assert not await ingress.serves("other.apps.test", sample.release_id(1))
         service = f"contract--{sample.ref.id}"
         assert list(await ingress.services()) == [service]
@@ -151,7 +173,7 @@ async def test_the_router_serves_the_current_release_and_then_nobody(
 
         await sample.scheduler.stop(sample.ref, purge=True)
         await sample.until(lambda seen: seen.modify_index == 0 and not seen.allocations)
-        assert not await ingress.serves(hostname(sample), sample.release_id(1))
+        assert not await ingress.serves(sample.hostname, sample.release_id(1))
         assert list(await ingress.services()) == []
     finally:
         await ingress.close()
