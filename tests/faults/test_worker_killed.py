@@ -10,15 +10,20 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, text
 
+from app.adapters.git.repositories import LocalRepositories
 from app.adapters.memory.cluster import Behaviour
 from app.crypto import SecretBox
 from app.db import Database
 from app.deployments.steps import STEPS
-from app.models import Deployment, DeploymentStatus, Environment
+from app.deployments.teardown import STEPS as TEARDOWN_STEPS
+from app.deployments.teardown import TeardownReconciler
+from app.models import App, Deployment, DeploymentStatus, Environment, Project
+from app.reconcile.driver import Driver
 from tests.deployments.stage import Stage
 from tests.factories import Placed, make_instance
 from tests.faults import invariants
@@ -80,9 +85,24 @@ async def canceled_push(stage: Stage, placed: Placed) -> DeploymentStatus:
 
 async def environment_deleted(stage: Stage, placed: Placed) -> None:
     await stage.deployed(placed, A)
+    await _mark(stage, Environment, placed.environment.id, "deleted_at")
+
+
+async def app_deleted(stage: Stage, placed: Placed) -> None:
+    await stage.deployed(placed, A)
+    await _mark(stage, App, placed.app.id, "deleted_at")
+
+
+async def project_purged(stage: Stage, placed: Placed) -> None:
+    await stage.deployed(placed, A)
+    await _mark(stage, Project, placed.project.id, "deleted_at", "purge_requested_at")
+
+
+async def _mark(stage: Stage, model: Any, identifier: str, *names: str) -> None:
     async with stage.database.write_transaction() as session:
-        row = await session.get_one(Environment, placed.environment.id)
-        row.deleted_at = datetime.now(UTC)
+        row = await session.get_one(model, identifier)
+        for name in names:
+            setattr(row, name, datetime.now(UTC))
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -104,11 +124,21 @@ SCENARIOS: dict[str, Scenario] = {
     "instance.removed_secrets": environment_deleted,
     "instance.removed_routes": environment_deleted,
     "instance.removed": environment_deleted,
+    "teardown.repository_deleted": app_deleted,
+    "teardown.namespace_deleted": project_purged,
+    "teardown.row_deleted": environment_deleted,
 }
+ALL_STEPS = (*STEPS, *TEARDOWN_STEPS)
+GONE: dict[Scenario, type[Environment | App | Project]] = {
+    environment_deleted: Environment,
+    app_deleted: App,
+    project_purged: Project,
+}
+"""What a scenario of removal leaves no row of."""
 
 
 def test_every_step_has_a_scenario() -> None:
-    assert set(SCENARIOS) == set(STEPS)
+    assert tuple(SCENARIOS) == ALL_STEPS
 
 
 @pytest.fixture
@@ -120,9 +150,11 @@ async def stage(database: Database, secret_box: SecretBox) -> AsyncIterator[Stag
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", ALL_STEPS)
 async def test_killed_at(step: str, stage: Stage, tmp_path: Path) -> None:
     placed = await make_instance(stage.database)
+    repositories = LocalRepositories(tmp_path / "repositories")
+    await repositories.create(placed.app.repository_key)
     stage.builds.held = step == "deployment.release_frozen"
     ending = await SCENARIOS[step](stage, placed)
     if stage.builds.held:
@@ -130,27 +162,42 @@ async def test_killed_at(step: str, stage: Stage, tmp_path: Path) -> None:
         await stage.finish_builds()
     socket = tmp_path / "engine"
     async with served(socket, scheduler=stage.scheduler, ingress=stage.ingress):
-        assert await run_until_killed(stage, socket, step) == -signal.SIGKILL
+        assert await run_until_killed(stage, tmp_path, step) == -signal.SIGKILL
     stage.ingress.deaf = False
     await leases_have_ended(stage)
-    await stage.run()
+    teardown = TeardownReconciler(stage.database, repositories, stage.scheduler)
+    await Driver(stage.database, [stage.reconciler(), teardown]).run_until_idle()
     await invariants.check(stage, placed)
     if ending is None:
-        assert (await stage.seen(placed)).modify_index == 0
+        await everything_is_gone(stage, placed, SCENARIOS[step], repositories)
     else:
         assert (await stage.deployments(placed))[-1].status is ending
     if SCENARIOS[step] is third_push:
         assert len(stage.scheduler.submitted) == 3, "a release was registered twice"
 
 
-async def run_until_killed(stage: Stage, socket: Path, step: str) -> int:
+async def everything_is_gone(
+    stage: Stage, placed: Placed, scenario: Scenario, repositories: LocalRepositories
+) -> None:
+    assert stage.scheduler.cluster.jobs == {}
+    assert stage.scheduler.cluster.secrets == {}
+    rows = {Environment: placed.environment.id, App: placed.app.id, Project: placed.project.id}
+    gone = GONE[scenario]
+    async with stage.database.read_session() as session:
+        assert await session.get(gone, rows[gone]) is None
+    if gone is not Environment:
+        assert list(await repositories.list()) == []
+
+
+async def run_until_killed(stage: Stage, home: Path, step: str) -> int:
     worker = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.faults.worker",
-        str(socket),
+        str(home / "engine"),
         env={
             **os.environ,
+            "PAAS_HOME": str(home),
             "PAAS_DATABASE_URL": stage.database.url,
             "PAAS_SECRET_KEY": base64.b64encode(b"k" * 32).decode(),
             "PAAS_FAULT_KILL": step,

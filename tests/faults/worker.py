@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 from app import faults
+from app.adapters.git.repositories import LocalRepositories
 from app.adapters.memory.slugs import MemorySlugStore
 from app.crypto import load_secret_box
 from app.db import Database
 from app.deployments.drift import DriftReconciler
 from app.deployments.reconcile import InstanceReconciler
+from app.deployments.teardown import TeardownReconciler
 from app.reconcile.driver import Driver
 from app.reconcile.wake import WakeListener
 from app.settings import load_settings
@@ -41,8 +43,13 @@ async def main(socket: Path) -> None:
         rollout_seconds=settings.rollout_timeout_seconds,
     )
     drift = DriftReconciler(database, scheduler, ingress, every_seconds=60)
+    repositories = LocalRepositories(settings.home_path / "repositories")
+    teardown = TeardownReconciler(database, repositories, scheduler)
     driver = Driver(
-        database, [instances, drift], listener=listener, lease_seconds=settings.lease_seconds
+        database,
+        [instances, drift, teardown],
+        listener=listener,
+        lease_seconds=settings.lease_seconds,
     )
     await listener.start()
     await driver.run(stop)
