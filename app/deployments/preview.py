@@ -12,15 +12,15 @@ from app.access.actor import Actor
 from app.access.find import place_of
 from app.access.permissions import Permission, require
 from app.db import Database
-from app.deployments import rendering
+from app.deployments import failures, rendering
 from app.deployments.state import Frozen, Loaded, load
-from app.errors import NotFound
+from app.errors import InvalidInput, NotFound
 from app.instances import plan as instance_plan
 from app.instances import queries as instance_queries
 from app.instances.plan import Desired, PendingChanges
 from app.models import Build, BuildKind, BuildStatus, Deployment, Instance, Release
 from app.ports.builder import SlugStore
-from app.ports.scheduler import Scheduler
+from app.ports.scheduler import JobPlan, Scheduler
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,11 @@ async def deployment_plan(
         wanted = await _wanted(session, instance, deployment)
         released = await instance_queries.released(session, instance)
         build = await _build_to_deploy(session, loaded, deployment)
-    job = rendering.job_for(
-        loaded,
-        _next_release(loaded, build, wanted),
-        slugs=slugs,
-        capabilities=await scheduler.capabilities(),
-    )
-    await scheduler.ensure_namespace(loaded.state.ref.namespace)
-    planned = await scheduler.plan(job)
+    if build.app_id != loaded.app.id:
+        raise InvalidInput(
+            "A deployment can only be promoted within its app.", field="deploymentId"
+        )
+    planned = await _plan(loaded, _next_release(loaded, build, wanted), scheduler, slugs)
     return DeploymentPlan(
         code=CodeChange(
             before=loaded.current.build.commit_sha if loaded.current else None,
@@ -84,6 +81,16 @@ async def deployment_plan(
         fits=planned.fits,
         reasons=planned.reasons,
     )
+
+
+async def _plan(loaded: Loaded, frozen: Frozen, scheduler: Scheduler, slugs: SlugStore) -> JobPlan:
+    capabilities = await scheduler.capabilities()
+    if frozen.build.kind is BuildKind.IMAGE and not capabilities.images:
+        failure = failures.images_unsupported()
+        return JobPlan([], fits=False, reasons=[f"{failure.message} {failure.hint}"])
+    await scheduler.ensure_namespace(loaded.state.ref.namespace)
+    job = rendering.job_for(loaded, frozen, slugs=slugs, capabilities=capabilities)
+    return await scheduler.plan(job)
 
 
 async def _wanted(
@@ -118,7 +125,12 @@ async def _build_to_deploy(
     if loaded.current is not None:
         return loaded.current.build
     return await _newest_build(session, loaded) or Build(
-        id="", commit_sha="", kind=BuildKind.SLUG, artifact="0" * 64, processes={}
+        id="",
+        app_id=loaded.app.id,
+        commit_sha="",
+        kind=BuildKind.SLUG,
+        artifact="0" * 64,
+        processes={},
     )
 
 
