@@ -62,6 +62,7 @@ def only(seen: Observation) -> Allocation:
     return copy
 
 
+@pytest.mark.slow
 async def test_a_copy_that_dies_is_restarted_and_counted(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -105,6 +106,7 @@ async def test_copies_outlive_a_killed_agent_and_are_adopted_as_they_are(
     assert seen.modify_index == before.modify_index
 
 
+@pytest.mark.slow
 async def test_an_adopted_copy_that_dies_is_noticed_and_its_exit_code_is_not_known(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -119,6 +121,7 @@ async def test_an_adopted_copy_that_dies_is_noticed_and_its_exit_code_is_not_kno
     await sample.until(lambda seen: only(seen).healthy and only(seen).restarts == 1)
 
 
+@pytest.mark.slow
 async def test_what_died_while_no_agent_was_there_is_started_again(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -132,6 +135,7 @@ async def test_what_died_while_no_agent_was_there_is_started_again(
     assert only(seen).restarts == 1
 
 
+@pytest.mark.slow
 async def test_a_process_that_was_started_but_not_noted_does_not_outlive_the_next_start(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -149,6 +153,7 @@ async def test_a_process_that_was_started_but_not_noted_does_not_outlive_the_nex
     assert machine.app_sessions().isdisjoint(before)
 
 
+@pytest.mark.slow
 async def test_shutdown_leaves_no_process_and_the_next_start_runs_the_same_jobs(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -165,6 +170,7 @@ async def test_shutdown_leaves_no_process_and_the_next_start_runs_the_same_jobs(
     assert ended(RolloutStatus.SUCCEEDED)(seen)
 
 
+@pytest.mark.slow
 async def test_a_stopped_job_takes_the_processes_along_that_left_its_session(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -182,6 +188,7 @@ async def test_a_stopped_job_takes_the_processes_along_that_left_its_session(
     assert machine.app_processes() == []
 
 
+@pytest.mark.slow
 async def test_a_first_deploy_that_fails_leaves_its_last_lines_and_no_process(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -211,6 +218,7 @@ async def test_an_app_that_never_listens_fails_at_the_deadline_and_says_so(
     assert machine.app_processes() == []
 
 
+@pytest.mark.slow
 async def test_a_slug_that_is_not_what_its_digest_says_never_runs(
     machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -257,6 +265,7 @@ async def test_as_root_apps_run_as_a_user_who_cannot_enter_the_platforms_folder(
         assert re.search(r"^Groups:\s*$", status, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a home that apps may not enter")
 async def test_as_root_a_home_closed_to_others_is_no_obstacle(sample_on: SampleOn) -> None:
     """As ``/root`` is: the apps' folders are then elsewhere."""
@@ -286,6 +295,7 @@ async def test_a_second_agent_refuses_to_start(machine: Machine) -> None:
     assert "Another agent already runs for" in second.stderr
 
 
+@pytest.mark.slow
 async def test_the_whole_of_an_app_is_asked_to_end_and_given_the_time(
     machine: Machine, sample_on: SampleOn
 ) -> None:

@@ -16,6 +16,8 @@ from tests.agent.load import Load, load
 from tests.agent.machine import Machine, until
 from tests.contract.world import Behaviour, SampleJob
 
+pytestmark = pytest.mark.slow
+
 SampleOn = Callable[[Machine], SampleJob]
 
 
@@ -54,7 +56,6 @@ async def answered_by(running: Load, release: str) -> None:
     await until(answered, f"release {release} answers")
 
 
-@pytest.mark.slow
 async def test_updates_scaling_and_rollback_fail_no_request(
     routed_machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -69,7 +70,6 @@ async def test_updates_scaling_and_rollback_fail_no_request(
         await answered_by(running, "1")
 
 
-@pytest.mark.slow
 async def test_an_old_copy_is_not_stopped_before_the_router_has_let_go_of_it(
     routed_machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -87,7 +87,6 @@ async def test_an_old_copy_is_not_stopped_before_the_router_has_let_go_of_it(
         await answered_by(running, "4")
 
 
-@pytest.mark.slow
 async def test_a_failed_deploy_fails_no_request(
     routed_machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -101,7 +100,6 @@ async def test_a_failed_deploy_fails_no_request(
     assert set(running.answers) == {"1", "4"}
 
 
-@pytest.mark.slow
 async def test_the_agent_killed_or_replaced_fails_no_request(
     routed_machine: Machine, sample_on: SampleOn
 ) -> None:
@@ -115,7 +113,6 @@ async def test_the_agent_killed_or_replaced_fails_no_request(
         await answered_by(running, "2")
 
 
-@pytest.mark.slow
 async def test_the_agent_killed_in_the_middle_of_a_rollout_finishes_it_and_fails_no_request(
     routed_machine: Machine, sample_on: SampleOn
 ) -> None:

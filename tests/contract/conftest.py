@@ -9,7 +9,11 @@ import pytest
 
 from tests.contract.world import SampleJob, World
 
-WORLDS = ["memory", "embedded", pytest.param("nomad", marks=[pytest.mark.nomad, pytest.mark.slow])]
+WORLDS = [
+    "memory",
+    pytest.param("embedded", marks=pytest.mark.slow),
+    pytest.param("nomad", marks=[pytest.mark.nomad, pytest.mark.slow]),
+]
 """Modules of ``tests.contract.worlds``; use ``pytest.param(name, marks=…)`` for one that needs an engine."""
 
 
