@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from app.adapters.git.commits import read_commits
-from app.adapters.git.export import ExportAbandoned, export
+from app.adapters.git.export import export
 from app.adapters.git.home import GitHome
 from app.adapters.git.lock import sweep
 from app.adapters.git.pktline import FLUSH, packet
@@ -224,8 +224,7 @@ class LocalRepositories:
         except asyncio.CancelledError:
             abandoned.set()
             await asyncio.wait({writing})
-            if not writing.cancelled() and not isinstance(writing.exception(), ExportAbandoned):
-                writing.exception()
+            writing.exception()  # whatever it was, nobody waits for it any more
             raise
 
     async def maintain(self, key: str) -> None:
