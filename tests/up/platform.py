@@ -7,6 +7,7 @@ import os
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ import psutil
 
 from tests.conftest import free_port
 
-_PORTS = ("API", "INGRESS", "INGRESS_API", "AGENT", "POSTGRES")
+_PORTS = ("API", "INGRESS", "INGRESS_API", "AGENT", "POSTGRES", "REGISTRY")
 
 
 @dataclass
@@ -135,14 +136,29 @@ def until(condition: object, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+def _three_free_ports() -> int:
+    """The first of three in a row."""
+    while True:
+        first = free_port()
+        try:
+            with socket.socket() as second, socket.socket() as third:
+                second.bind(("127.0.0.1", first + 1))
+                third.bind(("127.0.0.1", first + 2))
+        except OSError:
+            continue
+        return first
+
+
 @contextmanager
-def temporary_home() -> Iterator[Home]:
+def temporary_home(engine: str = "embedded") -> Iterator[Home]:
     """Below a folder that other users may enter; with all that still runs killed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="up-"))
     folder.chmod(0o711)
     ports = {f"PAAS_{name}_PORT": str(free_port()) for name in _PORTS}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PAAS_")}
-    home = Home(folder, {**clean, **ports, "PAAS_HOME": str(folder), "PAAS_SCHEDULER": "embedded"})
+    ports |= {f"PAAS_{name}_PORT": str(_three_free_ports()) for name in ("NOMAD", "CONSUL")}
+    engines_own = ("PAAS_", "NOMAD_", "CONSUL_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(engines_own)}
+    home = Home(folder, {**clean, **ports, "PAAS_HOME": str(folder), "PAAS_SCHEDULER": engine})
     try:
         yield home
     finally:
