@@ -15,6 +15,7 @@ from app.agent.records import CopyRecord
 from app.agent.signals import background
 from app.agent.spec import Check, JobSpec
 from app.agent.store import Store
+from app.errors import ExternalFailure
 from app.ports.scheduler import Allocation, AllocationState
 from jobs.render import SECRETS_MARK
 
@@ -188,7 +189,10 @@ class Copy:
                 raise StartFailed(f"The variables {path} are not here.", permanent=True)
             values |= found
         values.pop(SECRETS_MARK, None)
-        self.record.port = self._settle_port(self.record.port)
+        try:
+            self.record.port = self._settle_port(self.record.port)
+        except ExternalFailure as failure:
+            raise StartFailed(failure.message) from failure
         handle = await self._driver.start(self.record, self.spec, values)
         self._note(started_at=datetime.now(UTC), listening=None)
         return handle
@@ -293,4 +297,8 @@ class Copy:
         self._changed()
 
     def _save(self) -> None:
-        self._store.save_copy(self.record)
+        """A full disk must not end the supervision: what is noted is only read by the next agent."""
+        try:
+            self._store.save_copy(self.record)
+        except OSError as error:
+            logger.error("the state of copy %s cannot be noted: %s", self.record.id, error)

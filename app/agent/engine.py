@@ -33,6 +33,7 @@ from app.ports.scheduler import (
     Observation,
     Rollout,
     RolloutStatus,
+    SchedulerRejected,
 )
 from jobs import Capabilities
 
@@ -61,6 +62,7 @@ class Engine:
         self._jobs: dict[JobRef, JobRunner] = {}
         self._ports = Ports()
         self._memory_mb = memory_mb or psutil.virtual_memory().total >> 20
+        self._unreadable: set[JobRef] = set()
         self._run = secrets.token_hex(4)
         self._limits: asyncio.Task[None] | None = None
         self._machine = Machine(
@@ -78,8 +80,7 @@ class Engine:
 
     async def start(self) -> None:
         """Know again what an earlier agent left, adopt what of it runs, and go on with every job."""
-        for record in self._store.jobs():
-            self._jobs[JobRef(record.namespace, record.id)] = JobRunner(self._machine, record)
+        self._load_jobs()
         await self._adopt_copies()
         await self._docker.remove_strays(self._known_copies())
         self._remove_strays()
@@ -254,9 +255,24 @@ class Engine:
             f"{max(0, self._memory_mb - promised)} of {self._memory_mb} MB are free on this machine"
         ]
 
+    def _load_jobs(self) -> None:
+        """A job that another version registered and this one cannot read is left alone, not stopped."""
+        for record in self._store.jobs():
+            ref = JobRef(record.namespace, record.id)
+            try:
+                parse(record.document)
+            except SchedulerRejected as error:
+                logger.error("job %s is not supervised: %s", ref, error.message)
+                self._unreadable.add(ref)
+            else:
+                self._jobs[ref] = JobRunner(self._machine, record)
+
     async def _adopt_copies(self) -> None:
         for record, document in self._store.copies():
-            job = self._jobs.get(JobRef(record.namespace, record.job))
+            ref = JobRef(record.namespace, record.job)
+            if ref in self._unreadable:
+                continue
+            job = self._jobs.get(ref)
             if job is None:
                 sessions.kill_marked("NOMAD_ALLOC_ID", record.id)
                 self._store.delete_copy(record.id)
@@ -266,7 +282,13 @@ class Engine:
                 copy.revive()
 
     def _known_copies(self) -> set[str]:
-        return {copy_id for job in self._jobs.values() for copy_id in job.copies}
+        ours = {copy_id for job in self._jobs.values() for copy_id in job.copies}
+        left_alone = {
+            record.id
+            for record, _ in self._store.copies()
+            if JobRef(record.namespace, record.job) in self._unreadable
+        }
+        return ours | left_alone
 
     def _remove_strays(self) -> None:
         """What an agent left that died between starting a process and noting it."""
@@ -284,7 +306,10 @@ class Engine:
 
     async def _enforce_limits(self) -> None:
         while True:
-            self._processes.enforce_limits()
+            try:
+                self._processes.enforce_limits()
+            except (OSError, psutil.Error) as error:
+                logger.error("the apps' limits could not be looked at: %s", error)
             await asyncio.sleep(_LIMITS_SECONDS)
 
     def _end_limits(self) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import h11
-import msgspec
 
 _CHUNK = 256 * 1024
 _LARGEST_BODY = 64 * 1024 * 1024
@@ -63,9 +62,6 @@ class Response:
                 raise HTTPFailure("the answer is too large", connected=True)
             parts.append(chunk)
         return b"".join(parts)
-
-    async def json(self) -> Any:
-        return msgspec.json.decode(await self.read())
 
 
 @asynccontextmanager

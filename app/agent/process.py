@@ -7,6 +7,7 @@ can be killed. Its output goes straight to a file: with a pipe it would die with
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -195,6 +196,13 @@ class ProcessDriver:
                     **identity(self._user),
                 )
         except (OSError, ValueError) as error:
-            raise StartFailed(
-                f"The app's process cannot be started: {error}", permanent=True
-            ) from error
+            raise StartFailed(_why_not_started(error), permanent=True) from error
+
+
+def _why_not_started(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return (
+            "The app's variables are too large for a process: one may have 128 KB, "
+            "and all together about 2 MB."
+        )
+    return f"The app's process cannot be started: {error}"

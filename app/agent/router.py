@@ -82,6 +82,8 @@ class Router:
             async with request(self._settings.api, "GET", path, timeout=2) as response:
                 if response.status == 404:
                     return set()
+                if response.status != 200:
+                    return None
                 content = await response.read()
         except HTTPFailure:
             return None

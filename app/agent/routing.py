@@ -47,17 +47,6 @@ def validate_tags(tags: Sequence[str]) -> None:
             _validate_rule(value)
 
 
-def hostnames(tags: Iterable[str]) -> list[str]:
-    """The names that the tags' rules match."""
-    names: list[str] = []
-    for tag in tags:
-        key, _, value = tag.partition("=")
-        if key.lower().endswith(".rule"):
-            for arguments in _HOST_MATCHER.findall(value):
-                names += _ARGUMENT.findall(arguments)
-    return names
-
-
 def _validate_rule(rule: str) -> None:
     matchers = _HOST_MATCHER.findall(rule)
     if "Host" in rule and len(matchers) != rule.count("Host"):

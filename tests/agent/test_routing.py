@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from app.adapters.local import traefik
-from app.agent.routing import Backend, hostnames, render
+from app.agent.routing import Backend, render
 from app.settings import Settings
 from jobs.routing import routing_tags
 
@@ -65,10 +65,6 @@ def test_nested_and_indexed_settings_are_kept() -> None:
         "passhostheader": "false",
         "servers": [{"url": "http://127.0.0.1:1"}],
     }
-
-
-def test_the_names_in_rules_are_found() -> None:
-    assert hostnames(routing_tags("s", ["a.test", "b.test"])) == ["a.test", "b.test"]
 
 
 def test_traefiks_api_listens_on_loopback_wherever_apps_are_served() -> None:

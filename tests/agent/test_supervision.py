@@ -232,6 +232,40 @@ async def test_a_slug_that_is_not_what_its_digest_says_never_runs(
     assert list((machine.home / "apps" / "slugs").iterdir()) == []
 
 
+async def test_a_variable_that_no_process_can_be_given_is_said_to_be_too_large(
+    machine: Machine, sample_on: SampleOn
+) -> None:
+    sample = sample_on(machine)
+    await sample.submit(1, secrets={"HUGE": "x" * 200_000})
+    seen = await sample.until(ended(RolloutStatus.FAILED))
+    assert seen.rollout
+    assert "too large" in seen.rollout.message
+    assert only(seen).restarts == 0, "trying again cannot help"
+
+
+@pytest.mark.slow
+async def test_a_job_that_this_version_cannot_read_is_left_running(
+    machine: Machine, sample_on: SampleOn
+) -> None:
+    readable, unreadable = sample_on(machine), sample_on(machine)
+    await live(readable)
+    await live(unreadable)
+    pids = {process.pid for process in machine.app_processes()}
+    machine.kill_agent()
+    (record,) = (machine.home / "agent" / "jobs").glob(f"*/{unreadable.ref.id}.json")
+    record.write_text(record.read_text().replace('"Driver":"raw_exec"', '"Driver":"newer"'))
+    await machine.start_agent()
+    await readable.until(lambda seen: readable.serving(seen, 1) == 1)
+    assert {process.pid for process in machine.app_processes()} == pids
+    assert "is not supervised" in (machine.home / "agent.log").read_text()
+
+    machine.kill_agent()
+    record.write_text(record.read_text().replace('"Driver":"newer"', '"Driver":"raw_exec"'))
+    await machine.start_agent()
+    await unreadable.until(lambda seen: unreadable.serving(seen, 1) == 1)
+    assert {process.pid for process in machine.app_processes()} == pids
+
+
 async def test_secrets_and_records_are_the_platforms_own(
     machine: Machine, sample_on: SampleOn
 ) -> None:
