@@ -22,9 +22,10 @@ from app import faults
 from app.builds import queries, service
 from app.builds.log import BuildLog, LogUnavailable, build_log
 from app.builds.queries import BuildJob
-from app.crypto import Sealed, SecretBox
+from app.crypto import SecretBox
 from app.db import Database
 from app.errors import PaasError
+from app.instances.secrets import open_build_env
 from app.models import BuildKind, BuildStatus, FailureCode
 from app.ports.builder import Builder, BuildFailed, BuildInput, BuildOutput, SlugStore
 from app.ports.repositories import Repositories, SourceTooLarge, UnsafeSource
@@ -106,13 +107,8 @@ class BuildReconciler:
             again = build.status is BuildStatus.RUNNING
             build.status = BuildStatus.RUNNING
             build.started_at = datetime.now(UTC)
-            build_env = self._opened(build.id, build.build_env, build.build_env_key_id)
+            build_env = open_build_env(self._box, build)
         return _Started(job, build_env, again)
-
-    def _opened(self, build_id: str, sealed: bytes | None, key_id: str | None) -> dict[str, str]:
-        if sealed is None or key_id is None:
-            return {}
-        return self._box.open_mapping(Sealed(sealed, key_id), context=build_id)
 
     async def _build_watched(self, started: _Started, folder: Path, lease: HeldLease) -> None:
         """Build, while listening whether it is still wanted."""

@@ -12,6 +12,7 @@ from app.builds import queries
 from app.crypto import SecretBox
 from app.db import WriteSession
 from app.ids import new_id
+from app.instances.secrets import seal_build_env
 from app.models import App, Build, BuildStatus
 
 
@@ -89,7 +90,7 @@ async def _insert(
 ) -> Build | None:
     """None when somebody else made this attempt meanwhile."""
     build_id = new_id("bld")
-    sealed = box.seal_mapping(build_env, context=build_id) if build_env else None
+    sealed = seal_build_env(box, build_id, build_env) if build_env else None
     statement = (
         insert(Build)
         .values(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -105,12 +106,19 @@ async def steps(
     return dict(found)
 
 
-async def released_commit(
-    session: AsyncSession, instance: Instance
-) -> tuple[str | None, str] | None:
-    """Ref (when known) and commit of what runs; None when nothing was ever deployed."""
+@dataclass(frozen=True)
+class Code:
+    """What a deployment can be made of."""
+
+    commit_sha: str
+    ref: str | None
+    commit_message: str | None
+
+
+async def released_code(session: AsyncSession, instance: Instance) -> Code | None:
+    """What runs; None when nothing was ever deployed."""
     statement = (
-        select(Deployment.ref, Build.commit_sha)
+        select(Build.commit_sha, Deployment.ref, Deployment.commit_message)
         .select_from(Release)
         .join(Build, Release.build_id == Build.id)
         .outerjoin(Deployment, Deployment.release_id == Release.id)
@@ -118,7 +126,7 @@ async def released_commit(
         .limit(1)
     )
     row = (await session.execute(statement)).one_or_none()
-    return (row[0], row[1]) if row is not None else None
+    return Code(row[0], row[1], row[2]) if row is not None else None
 
 
 def can_cancel(deployment: Deployment) -> bool:

@@ -11,6 +11,7 @@ from app.access.permissions import Permission, require
 from app.crypto import SecretBox
 from app.db import WriteSession
 from app.deployments import queries, releases
+from app.deployments.queries import Code
 from app.errors import InvalidInput, NotFound, PreconditionFailed
 from app.ids import new_id
 from app.models import (
@@ -80,9 +81,28 @@ async def create_from_ref(
     The commit's build is used again when there is one. Raises NotFound for an unknown ref or commit.
     """
     place = await _require_deploy(session, actor, instance)
-    ref, wanted = await _what_to_deploy(session, place, ref, commit_sha)
+    code: Code | None = None
+    if ref is None and commit_sha is None:
+        code = await queries.released_code(session, instance)
+        ref = _only_branch(place) if code is None else None
+    code = code or await _code_at(place, repositories, ref, commit_sha)
+    return await create(
+        session,
+        instance=instance,
+        trigger=DeploymentTrigger.API,
+        user_id=actor.user_id,
+        ref=code.ref,
+        commit_sha=code.commit_sha,
+        commit_message=code.commit_message,
+    )
+
+
+async def _code_at(
+    place: Place, repositories: Repositories, ref: str | None, commit_sha: str | None
+) -> Code:
+    """Raises NotFound."""
     assert place.app is not None
-    key = place.app.repository_key
+    key, wanted = place.app.repository_key, commit_sha or ref or ""
     sha = await repositories.resolve(key, wanted)
     commit = await repositories.commit(key, sha) if sha is not None else None
     if commit is None:
@@ -91,36 +111,20 @@ async def create_from_ref(
             field="ref" if commit_sha is None else "commitSha",
             hint="Push it first; git branch -r and git log show what there is.",
         )
-    return await create(
-        session,
-        instance=instance,
-        trigger=DeploymentTrigger.API,
-        user_id=actor.user_id,
-        ref=ref,
-        commit_sha=commit.sha,
-        commit_message=commit.message,
-    )
+    return Code(commit.sha, ref, commit.message)
 
 
-async def _what_to_deploy(
-    session: AsyncSession, place: Place, ref: str | None, commit_sha: str | None
-) -> tuple[str | None, str]:
-    """The ref to show, and what the repository is asked for."""
-    if commit_sha or ref:
-        return ref, commit_sha or ref or ""
-    assert place.instance is not None
+def _only_branch(place: Place) -> str:
+    """The one branch that the environment is for. Raises PreconditionFailed when it is for many."""
     assert place.environment is not None
-    running = await queries.released_commit(session, place.instance)
-    if running is not None:
-        return running
     pattern = place.environment.branch_pattern
-    if not set(pattern) & set("*?"):
-        return f"refs/heads/{pattern}", pattern
-    raise PreconditionFailed(
-        f"Nothing has been deployed to {place.path}, and its pattern {pattern!r} names no single branch.",
-        field="ref",
-        hint="Say which branch or commit to deploy.",
-    )
+    if set(pattern) & set("*?"):
+        raise PreconditionFailed(
+            f"Nothing has been deployed to {place.path}, and its pattern {pattern!r} names no single branch.",
+            field="ref",
+            hint="Say which branch or commit to deploy.",
+        )
+    return f"refs/heads/{pattern}"
 
 
 async def cancel(session: WriteSession, actor: Actor, deployment: Deployment) -> Deployment:

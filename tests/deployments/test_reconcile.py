@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.adapters.memory.cluster import Behaviour
+from app.crypto import SecretBox
 from app.models import (
     Build,
     BuildKind,
@@ -16,7 +17,8 @@ from app.models import (
 )
 from app.ports.scheduler import AllocationState
 from tests.deployments.stage import Stage, ref_of
-from tests.factories import Placed
+from tests.deployments.waiting import until, worker
+from tests.factories import Placed, make_instance
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 
@@ -237,3 +239,47 @@ async def test_a_build_that_was_pruned_is_made_again(stage: Stage, web: Placed) 
         build.artifact = None
     second = await stage.deployed(web, A)
     assert second.build_id != first.build_id
+
+
+async def test_an_engine_that_stays_away_ends_the_rollout_and_is_put_right_when_it_is_back(
+    stage: Stage, web: Placed
+) -> None:
+    before = await stage.deployed(web, A)
+    stage.rollout_seconds = 0.5
+    async with worker(stage):
+        rolling = await stage.push(web, B, behaviour=Behaviour.SILENT)
+        await until(stage, rolling, DeploymentStatus.RELEASING)
+        stage.scheduler.down = True
+        ended = await until(stage, rolling, DeploymentStatus.FAILED)
+    assert ended.failure_code is FailureCode.ENGINE_UNAVAILABLE
+    stage.scheduler.down = False
+    await stage.look_at(web)
+    assert (await stage.seen(web)).release_id == before.release_id
+    assert await stage.serves(web, before)
+
+
+async def test_a_short_absence_of_the_engine_is_only_a_delay(stage: Stage, web: Placed) -> None:
+    stage.scheduler.down = True
+    async with worker(stage):
+        rolling = await stage.push(web, A)
+        await until(stage, rolling, DeploymentStatus.RELEASING)
+        stage.scheduler.down = False
+        await until(stage, rolling, DeploymentStatus.SUCCEEDED)
+
+
+async def test_a_fault_of_the_platform_ends_the_deployment(stage: Stage, web: Placed) -> None:
+    await stage.set_variable(web, "GREETING", "hello")
+    queued = await stage.push(web, A)
+    stage.box = SecretBox([b"x" * 32])
+    await stage.run()
+    failed = await stage.deployment(queued.id)
+    assert (failed.status, failed.failure_code) == (DeploymentStatus.FAILED, FailureCode.INTERNAL)
+
+
+async def test_two_workers_register_each_release_once(stage: Stage, web: Placed) -> None:
+    others = [await make_instance(stage.database, app=f"api{n}") for n in range(5)]
+    async with worker(stage), worker(stage):
+        queued = [await stage.push(placed, A) for placed in (web, *others)]
+        for deployment in queued:
+            await until(stage, deployment, DeploymentStatus.SUCCEEDED)
+    assert len(stage.scheduler.submitted) == len(set(stage.scheduler.submitted)) == len(queued)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
 import pytest
 
 from app.access.actor import Actor
 from app.adapters.memory.cluster import Behaviour
 from app.deployments import service
 from app.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
-from app.models import Deployment, DeploymentStatus, DeploymentTrigger, Instance, Role
+from app.models import Deployment, DeploymentStatus, DeploymentTrigger, Instance, Project, Role
+from app.ports.repositories import Commit, Repositories
 from tests.deployments.stage import Stage
 from tests.deployments.waiting import until, worker
 from tests.factories import Placed, make_instance, make_user
@@ -168,3 +173,73 @@ async def test_deploying_needs_the_right_and_a_stranger_learns_nothing(
         await cancel(stage, viewer, deployment)
     with pytest.raises(NotFound):
         await cancel(stage, stranger, deployment)
+
+
+@dataclass
+class Commits:
+    """Stands in for the repositories: refs to commits."""
+
+    refs: dict[str, str]
+
+    async def resolve(self, key: str, ref: str) -> str | None:
+        name = ref.removeprefix("refs/heads/")
+        return self.refs.get(name, ref if ref in self.refs.values() else None)
+
+    async def commit(self, key: str, sha: str) -> Commit | None:
+        return Commit(sha, "a message", "Ada", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+async def deploy(
+    stage: Stage, actor: Actor, placed: Placed, commits: Commits, **what: str
+) -> Deployment:
+    async with stage.database.write_transaction() as session:
+        instance = await session.get_one(Instance, placed.instance.id)
+        repositories = cast(Repositories, commits)
+        return await service.create_from_ref(session, actor, instance, repositories, **what)
+
+
+async def test_deploying_without_a_ref_takes_the_environments_branch_then_what_runs(
+    stage: Stage, web: Placed, ada: Actor
+) -> None:
+    commits = Commits({"main": A, "feature": B})
+    first = await deploy(stage, ada, web, commits)
+    await stage.run()
+    assert (first.commit_sha, first.ref, first.commit_message) == (
+        A,
+        "refs/heads/main",
+        "a message",
+    )
+    commits.refs["main"] = C
+    again = await deploy(stage, ada, web, commits)
+    await stage.run()
+    assert again.commit_sha == A
+    again, first = await stage.deployment(again.id), await stage.deployment(first.id)
+    assert again.build_id == first.build_id, "an unchanged commit is not built again"
+
+
+async def test_deploying_a_ref_or_a_commit_takes_that(
+    stage: Stage, web: Placed, ada: Actor
+) -> None:
+    commits = Commits({"main": A, "feature": B})
+    assert (await deploy(stage, ada, web, commits, ref="feature")).commit_sha == B
+    assert (await deploy(stage, ada, web, commits, commit_sha=A)).commit_sha == A
+    with pytest.raises(NotFound, match="no commit 'nowhere'"):
+        await deploy(stage, ada, web, commits, ref="nowhere")
+
+
+async def test_an_environment_of_many_branches_must_be_told_which(
+    stage: Stage, web: Placed, ada: Actor
+) -> None:
+    preview = await make_instance(stage.database, environment="preview", branch_pattern="*")
+    with pytest.raises(PreconditionFailed, match="no single branch"):
+        await deploy(stage, ada, preview, Commits({"main": A}))
+
+
+async def test_nothing_is_deployed_in_a_deleted_project(
+    stage: Stage, web: Placed, ada: Actor
+) -> None:
+    async with stage.database.write_transaction() as session:
+        project = await session.get_one(Project, web.project.id)
+        project.deleted_at = datetime.now(UTC)
+    with pytest.raises(PreconditionFailed, match="is deleted"):
+        await deploy(stage, ada, web, Commits({"main": A}))
