@@ -50,10 +50,10 @@ def a_new_version_drops_no_request(story: Story, checkout: Checkout) -> None:
         assert pushed.code == 0, pushed.output
         until(lambda: "second version" in story.page("py", "production")[1])
         status, answer = story.call(
-            "PATCH", f"{story.app_path('py', 'production')}/scale", {"replicas": 2}
+            "PATCH", f"{story.app_path('py', 'production')}/scale", {"replicas": 2, "cpuMillis": 50}
         )
         assert status == 200, answer
-        until(lambda: story.deployment("py", "production")["status"] == "succeeded")
+        _succeeded(story, "py", "production")
     assert len(answers) > 20
     assert set(answers) == {200}
 
@@ -77,7 +77,7 @@ def a_rollback_restores_the_first_version_without_building(story: Story) -> None
     first = f"{story.app_path('py', 'production')}/deployments/1"
     status, answer = story.call("POST", f"{first}/rollback")
     assert status == 201, answer
-    until(lambda: story.deployment("py", "production")["status"] == "succeeded")
+    _succeeded(story, "py", "production")
     assert "second version" not in story.page("py", "production")[1]
     assert story.deployment("py", "production")["buildId"] == story.call("GET", first)[1]["buildId"]
     assert story.call("GET", f"{story.app_path('py', 'production')}/scale")[1]["replicas"] == 1
@@ -88,7 +88,7 @@ def a_promotion_builds_nothing(story: Story) -> None:
     path = f"{story.app_path('py', 'staging')}/deployments/{source['number']}/promote"
     status, answer = story.call("POST", path, {"toEnvironment": "preview"})
     assert status == 201, answer
-    until(lambda: story.deployment("py", "preview")["status"] == "succeeded")
+    _succeeded(story, "py", "preview")
     assert story.deployment("py", "preview")["buildId"] == source["buildId"]
 
 
@@ -121,6 +121,13 @@ def a_deleted_project_stops_and_a_restored_one_serves_again(
     assert restored == (200, {"data": {"projectRestore": {"userErrors": []}}})
     until(lambda: story.page("py", "production")[0] == 200)
     assert story.page("py", "production")[1] == before
+
+
+def _succeeded(story: Story, app: str, environment: str) -> None:
+    """Wait for the end of the newest deployment, which must be a good one."""
+    until(lambda: story.deployment(app, environment)["finishedAt"] is not None, 120)
+    newest = story.deployment(app, environment)
+    assert newest["status"] == "succeeded", newest["failure"]
 
 
 @contextmanager
