@@ -56,7 +56,7 @@ async def create(
         user_id=user_id,
         ref=ref,
         commit_sha=commit_sha,
-        commit_message=commit_message,
+        commit_message=commit_message.strip() if commit_message is not None else None,
         build_id=build_id,
         source_deployment_id=source_deployment_id,
         desired_replicas=instance.replicas,

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import asyncpg
 from sqlalchemy import select
@@ -20,7 +21,16 @@ from sqlalchemy.orm import aliased
 
 from app.db import Database
 from app.deployments.queries import steps as deployment_steps
-from app.models import BuildLogLine, Deployment, DeploymentStep, Environment, Instance
+from app.models import (
+    Build,
+    BuildLogLine,
+    Deployment,
+    DeploymentPhase,
+    DeploymentStep,
+    Environment,
+    Instance,
+    StepStatus,
+)
 from app.ports.repositories import PushClient
 from app.pushes.screen import DETAIL, PROBLEM, STEP, DeploymentView, Screen, StepView
 from app.reconcile.wake import WakeListener
@@ -128,6 +138,8 @@ class Follower:
             self._keys |= {("build", build_id) for build_id in builds}
             lines = self._screen.opening(views)
             for build_id in builds:
+                if not self._screen.shows_log(views, build_id):
+                    continue
                 while texts := await self._new_log_lines(session, build_id):
                     lines += self._screen.log(views, build_id, texts)
         lines += self._screen.standing(views)
@@ -154,17 +166,19 @@ async def _views(
 ) -> list[DeploymentView]:
     newer = aliased(Deployment)
     statement = (
-        select(Deployment, Environment.slug, Instance.hostname, newer.number)
+        select(Deployment, Environment.slug, Instance.hostname, newer.number, Build.finished_at)
         .join(Instance, Deployment.instance_id == Instance.id)
         .join(Environment, Instance.environment_id == Environment.id)
         .outerjoin(newer, Deployment.superseded_by_id == newer.id)
+        .outerjoin(Build, Deployment.build_id == Build.id)
         .where(Deployment.push_id.in_(push_ids))
         .order_by(Environment.slug, Deployment.number)
     )
     rows = (await session.execute(statement)).all()
     steps = await deployment_steps(session, [row[0].id for row in rows])
     return [
-        _view(row[0], row[1], _url(row[2], ingress_port), row[3], steps[row[0].id]) for row in rows
+        _view(deployment, slug, _url(host, ingress_port), by, built_at, steps[deployment.id])
+        for deployment, slug, host, by, built_at in rows
     ]
 
 
@@ -173,6 +187,7 @@ def _view(
     environment: str,
     url: str,
     superseded_by: int | None,
+    built_at: datetime | None,
     steps: Sequence[DeploymentStep],
 ) -> DeploymentView:
     return DeploymentView(
@@ -185,11 +200,22 @@ def _view(
         desired=row.desired_replicas,
         healthy=row.healthy_replicas,
         build_id=row.build_id,
+        built_before=built_at.astimezone(UTC) if built_at and _never_waited(steps) else None,
         superseded_by=superseded_by,
         failure_message=row.failure_message,
         failure_hint=row.failure_hint,
         failure_log=[str(line) for line in row.failure_log_tail],
         steps=[StepView(step.phase, step.status, step.message) for step in steps],
+    )
+
+
+def _never_waited(steps: Sequence[DeploymentStep]) -> bool:
+    """Whether its build was there when it asked; one that is cancelled while it waits has a start."""
+    return any(
+        step.phase is DeploymentPhase.BUILD
+        and step.status is StepStatus.SKIPPED
+        and step.started_at is None
+        for step in steps
     )
 
 

@@ -8,13 +8,14 @@
     -----> Live at http://acme.storefront-web-production.apps.localhost:7080
 
 Where a push deploys to several environments, each line says which it is about. A build that they share
-is shown once.
+is shown once; of one that was made before the push, only that it is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from app.models import DeploymentPhase, DeploymentStatus, StepStatus
 
@@ -58,6 +59,8 @@ class DeploymentView:
     desired: int = 0
     healthy: int = 0
     build_id: str | None = None
+    built_before: datetime | None = None
+    """When its build was made, if that was done before the deployment asked for it."""
     superseded_by: int | None = None
     failure_message: str | None = None
     failure_hint: str | None = None
@@ -89,6 +92,10 @@ class Screen:
         label = self._build_label(views, build_id)
         return self._build_title(label, build_id) + [DETAIL + label + text for text in texts]
 
+    def shows_log(self, views: Sequence[DeploymentView], build_id: str) -> bool:
+        """Whether one of the deployments waited for the build, so that its log is news."""
+        return any(view.build_id == build_id and view.built_before is None for view in views)
+
     def standing(self, views: Sequence[DeploymentView]) -> list[str]:
         """What of the deployments themselves is new."""
         labels = _labels(views)
@@ -97,10 +104,20 @@ class Screen:
             if view.build_id is not None and view.status is DeploymentStatus.BUILDING:
                 label = self._build_label(views, view.build_id)
                 lines += self._build_title(label, view.build_id)
+            lines += self._reuse(view, labels[view.id])
             lines += self._steps(view, labels[view.id])
             if view.ended and self._first("end", view.id):
                 lines += _ending(view, labels[view.id])
         return lines
+
+    def _reuse(self, view: DeploymentView, label: str) -> list[str]:
+        """Said instead of the log; of a build whose log was shown there is nothing to say."""
+        if view.build_id is None or view.built_before is None:
+            return []
+        if ("building", view.build_id) in self._shown or not self._first("reused", view.id):
+            return []
+        made = f"{view.built_before:%Y-%m-%d %H:%M:%S %Z}"
+        return [f"{DETAIL}{label}Using the build of {view.commit[:12]} made at {made}"]
 
     def _build_label(self, views: Sequence[DeploymentView], build_id: str) -> str:
         sharing = [view for view in views if view.build_id == build_id]

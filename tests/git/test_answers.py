@@ -230,7 +230,7 @@ async def test_of_two_pushes_racing_on_one_branch_exactly_one_wins(world: GitWor
     assert len(won) == 1, ran
     assert all("fetch first" in one.err for one in ran if one.status)
     (deployment,) = await world.deployments()
-    assert deployment.commit_message == f"by {won[0]}\n"
+    assert deployment.commit_message == f"by {won[0]}"
 
 
 async def test_branch_that_head_names_may_be_deleted_and_made_again(world: GitWorld) -> None:

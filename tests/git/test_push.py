@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from app.models import DeploymentStatus, PushStatus
+import asyncio
+from datetime import UTC, datetime
+
+from app.models import (
+    Build,
+    BuildLogLine,
+    BuildStatus,
+    DeploymentPhase,
+    DeploymentStatus,
+    DeploymentStep,
+    PushStatus,
+    StepStatus,
+)
 from tests.git.world import GitWorld, run_git
 
 
@@ -22,7 +34,7 @@ async def test_push_to_a_matching_branch_deploys_and_ends_with_the_url(world: Gi
         sha,
     )
     (deployment,) = await world.deployments()
-    assert (deployment.commit_sha, deployment.commit_message) == (sha, "first\n")
+    assert (deployment.commit_sha, deployment.commit_message) == (sha, "first")
     assert await world.repositories.branches(world.key) == {"main": sha}
 
 
@@ -71,3 +83,37 @@ async def test_failed_deployment_is_explained_and_the_push_stands(world: GitWorl
     assert " !     Look at its log." in ran.remote
     assert "       boom" in ran.remote
     assert await world.repositories.branches(world.key) == {"main": sha}
+
+
+async def test_build_that_was_there_is_named_instead_of_printing_its_log_again(
+    world: GitWorld,
+) -> None:
+    clone = await world.clone()
+    sha = await clone.commit("first", a="1")
+    build = Build(
+        id=f"bld_{world.organization}",
+        app_id=world.placed.app.id,
+        commit_sha=sha,
+        inputs_digest="none",
+        status=BuildStatus.SUCCEEDED,
+        finished_at=datetime(2026, 11, 24, 11, 40, 12, tzinfo=UTC),
+    )
+    async with world.database.write_transaction() as session:
+        session.add(build)
+        await session.flush()
+        session.add(BuildLogLine(build_id=build.id, number=0, text="Installing dependencies"))
+    pushing = asyncio.create_task(clone.push("main"))
+    (deployment,) = await world.queued()
+    async with world.database.write_transaction() as session:
+        session.add(
+            DeploymentStep(
+                deployment_id=deployment.id,
+                phase=DeploymentPhase.BUILD,
+                status=StepStatus.SKIPPED,
+            )
+        )
+    ended = {"status": DeploymentStatus.SUCCEEDED, "build_id": build.id}
+    await world.set_deployment(deployment, **ended)
+    ran = await pushing
+    assert f"       Using the build of {sha[:12]} made at 2026-11-24 11:40:12 UTC" in ran.remote
+    assert not any("Installing dependencies" in line for line in ran.remote)

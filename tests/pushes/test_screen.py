@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from app.models import DeploymentPhase, DeploymentStatus, StepStatus
 from app.pushes.screen import DeploymentView, Screen, StepView
@@ -70,6 +71,29 @@ def test_shared_build_is_shown_once_and_everything_else_under_its_environment() 
         " !     [staging] And there.",
         "       [staging] boom",
     ]
+
+
+MADE = datetime(2026, 11, 24, 11, 40, 12, tzinfo=UTC)
+
+
+def test_build_that_was_made_before_the_push_is_named_once_and_its_log_is_not_shown() -> None:
+    screen = Screen()
+    reusing = [replace(PRODUCTION, build_id="bld_1", built_before=MADE)]
+    assert not screen.shows_log(reusing, "bld_1")
+    assert screen.standing(reusing) + screen.standing(reusing) == [
+        "       Using the build of 1a2b3c4d5e6f made at 2026-11-24 11:40:12 UTC"
+    ]
+
+
+def test_build_that_one_of_two_environments_waited_for_is_shown_and_not_named() -> None:
+    screen = Screen()
+    both = [
+        replace(PRODUCTION, build_id="bld_1"),
+        replace(STAGING, build_id="bld_1", built_before=MADE),
+    ]
+    assert screen.shows_log(both, "bld_1")
+    assert screen.log(both, "bld_1", ["line"]) == ["-----> Building", "       line"]
+    assert screen.standing(both) == []
 
 
 def test_builds_that_differ_are_told_apart() -> None:
