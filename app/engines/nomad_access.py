@@ -37,7 +37,7 @@ class Access:
 
 
 async def prepare(address: str, home: Path) -> Access:
-    """Bootstrap the ACLs once, apply the policy, mint the platform's token, let the node take work.
+    """Bootstrap the ACLs once, apply the policy, mint the platform's token.
 
     Idempotent. Raises ExternalFailure when Nomad was bootstrapped and its token's file is lost.
     """
@@ -48,13 +48,22 @@ async def prepare(address: str, home: Path) -> Access:
         api.token = access.management_token
         await _apply_policy(api)
         await _mint(api, access)
-        await _set_eligible(api)
     return access
+
+
+async def resume(access: Access) -> None:
+    """Let the node take work again, after ``drain``: once the API is there from which it fetches slugs."""
+    async with _Api(access.address, access.management_token) as api:
+        for node in await api.get("/v1/nodes"):
+            if node["SchedulingEligibility"] != "eligible" or node.get("Drain"):
+                await api.post(
+                    f"/v1/node/{node['ID']}/drain", {"DrainSpec": None, "MarkEligible": True}
+                )
 
 
 async def drain(access: Access, data: Path) -> None:
     """Stop every task here and wait until they and their mounts are gone; the jobs stay registered, and
-    ``prepare`` brings them back. ``data`` is Nomad's data folder. Raises ExternalFailure when some do
+    ``resume`` brings them back. ``data`` is Nomad's data folder. Raises ExternalFailure when some do
     not end."""
     async with _Api(access.address, access.management_token) as api:
         nodes = await api.get("/v1/nodes")
@@ -69,6 +78,7 @@ async def drain(access: Access, data: Path) -> None:
         while mounted := mounts_below(data):
             _give_up_after(deadline, mounted)
             await asyncio.sleep(0.1)
+        await api.snapshot()
 
 
 def mounts_below(folder: Path) -> list[str]:
@@ -133,15 +143,6 @@ async def _mint(api: _Api, access: Access) -> None:
     _write_secret(access.platform_token_file, token["SecretID"])
 
 
-async def _set_eligible(api: _Api) -> None:
-    """After ``drain``. A node that has not registered yet is eligible when it does."""
-    for node in await api.get("/v1/nodes"):
-        if node["SchedulingEligibility"] != "eligible" or node.get("Drain"):
-            await api.post(
-                f"/v1/node/{node['ID']}/drain", {"DrainSpec": None, "MarkEligible": True}
-            )
-
-
 def _write_secret(file: Path, secret: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
@@ -179,6 +180,21 @@ class _Api:
                 if response.content_type == "application/json":
                     return response.status, await response.json()
                 return response.status, await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ExternalFailure(f"Nomad at {self._address} does not answer: {error}") from error
+
+    async def snapshot(self) -> None:
+        """Make the server write its state to disk at once, by asking for a copy.
+
+        A server that starts from its log alone knows no node until it has elected itself; the node, refused
+        meanwhile, asks again after 15 s only.
+        """
+        headers = {"X-Nomad-Token": self.token}
+        url = f"{self._address}/v1/operator/snapshot"
+        try:
+            async with self._session.get(url, headers=headers) as response:
+                async for _ in response.content.iter_any():
+                    pass
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ExternalFailure(f"Nomad at {self._address} does not answer: {error}") from error
 

@@ -97,8 +97,11 @@ class NomadOptions:
 
 
 def nomad(binary: Path, home: Path, options: NomadOptions) -> ServiceSpec:
-    """Server and client in one agent, with ACLs on and its state on disk. Call ``nomad_access.prepare``
-    once it is ready, and its ``drain`` before it is stopped: Nomad leaves its tasks running otherwise."""
+    """Server and client in one agent, with ACLs on and its state on disk.
+
+    Call ``nomad_access.prepare`` once it is ready, its ``drain`` before it is stopped (Nomad leaves its
+    tasks running otherwise), and its ``resume`` when the platform is up again.
+    """
     file = _write_json(home / "nomad" / "config.json", _nomad_config(home / "nomad", options))
     address = f"http://127.0.0.1:{options.ports.http}"
     return ServiceSpec(

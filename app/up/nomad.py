@@ -56,6 +56,8 @@ async def components(settings: Settings, say: Say) -> AsyncIterator[ChildSpec]:
     yield _traefik(settings, told)
     for spec in platform.processes(settings, told):
         yield spec
+    if not settings.nomad_addr:
+        await nomad_access.resume(_access(settings))
 
 
 async def _docker(settings: Settings, say: Say, told: dict[str, str]) -> AsyncIterator[ChildSpec]:
@@ -115,10 +117,13 @@ async def _engine(settings: Settings, told: dict[str, str]) -> AsyncIterator[Chi
 
 async def _rest(settings: Settings) -> None:
     """Stop the apps: Nomad alone would leave them running behind it."""
+    await nomad_access.drain(_access(settings), settings.home_path / "nomad" / "data")
+
+
+def _access(settings: Settings) -> Access:
     folder = settings.home_path / "nomad"
     address = f"http://{_LOOPBACK}:{settings.nomad_port}"
-    access = Access(address, folder / "management.token", folder / "platform.token")
-    await nomad_access.drain(access, folder / "data")
+    return Access(address, folder / "management.token", folder / "platform.token")
 
 
 def _traefik(settings: Settings, told: dict[str, str]) -> ChildSpec:
