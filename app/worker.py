@@ -27,13 +27,14 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     from app.deployments.drift import DriftReconciler
     from app.deployments.reconcile import InstanceReconciler
     from app.deployments.teardown import TeardownReconciler
-    from app.pushes.reconcile import PushReconciler
+    from app.pushes.reconcile import PushReconciler, RepositoryReconciler
 
     settings, database, box = container.settings, container.database, container.secret_box
     # A slug runs on either engine, but not an image that only this machine's Docker holds.
     profile = f"{container.engine} {settings.registry}"
     return (
         PushReconciler(database, container.repositories),
+        RepositoryReconciler(container.repositories),
         BuildReconciler(
             database, box, container.repositories, container.builder, container.slugs, settings
         ),

@@ -155,6 +155,10 @@ class Repositories(Protocol):
         """
         ...
 
+    async def untidy(self) -> Sequence[str]:
+        """The repositories that ``maintain`` would help now; cheap enough to ask often."""
+        ...
+
     async def maintain(self, key: str) -> None:
         """Pack what many pushes left loose and remove what aborted ones left behind.
 

@@ -1,11 +1,13 @@
-"""Finishing pushes whose server died, and those that wait for deployments which have ended."""
+"""Finishing pushes whose server died or whose deployments have ended; keeping repositories packed."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 
 from app.db import Database
+from app.errors import NotFound
 from app.ports.repositories import Repositories
 from app.pushes import queries, service
 from app.reconcile.lease import HeldLease
@@ -41,3 +43,22 @@ class PushReconciler:
         async with self._database.write_transaction() as session:
             await lease.guard(session)
             await service.recover(session, self._repositories, key)
+
+
+class RepositoryReconciler:
+    """Kind ``"repository"``, key: the repository's key. Packs what many pushes left, when it is worth it."""
+
+    kind = "repository"
+    period = 600.0
+    concurrency = 1
+
+    def __init__(self, repositories: Repositories) -> None:
+        self._repositories = repositories
+
+    async def pending(self) -> Sequence[str]:
+        return await self._repositories.untidy()
+
+    async def reconcile(self, key: str, lease: HeldLease) -> None:
+        lease.check()
+        with contextlib.suppress(NotFound):
+            await self._repositories.maintain(key)

@@ -30,7 +30,7 @@ async def receiving(path: Path) -> AsyncIterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-        if _incoming(path):
+        if incoming(path):
             await asyncio.to_thread(sweep, path)
 
 
@@ -39,13 +39,14 @@ def sweep(path: Path) -> int:
     with _alone(path) as alone:
         if not alone:
             return 0
-        abandoned = _incoming(path)
+        abandoned = incoming(path)
         for folder in abandoned:
             shutil.rmtree(folder)
         return len(abandoned)
 
 
-def _incoming(path: Path) -> list[Path]:
+def incoming(path: Path) -> list[Path]:
+    """Folders of half-received packs, live or abandoned."""
     return [found for glob in _INCOMING for found in (path / "objects").glob(glob)]
 
 

@@ -16,6 +16,7 @@ from app.adapters.git.commits import read_commits
 from app.adapters.git.export import export
 from app.adapters.git.home import GitHome
 from app.adapters.git.lock import sweep
+from app.adapters.git.maintenance import is_untidy, is_worth_packing, mark_maintained
 from app.adapters.git.pktline import FLUSH, packet
 from app.adapters.git.process import CHUNK, GitFailed, end, log_failure, pump, run, spawn, tail
 from app.adapters.git.receive import receive_pack
@@ -227,11 +228,19 @@ class LocalRepositories:
             writing.exception()  # whatever it was, nobody waits for it any more
             raise
 
+    async def untidy(self) -> Sequence[str]:
+        return await asyncio.to_thread(
+            lambda: [path.stem for path in self._folder.glob("*.git") if is_untidy(path)]
+        )
+
     async def maintain(self, key: str) -> None:
         path = self._existing(key)
         await asyncio.to_thread(sweep, path)
+        if not await asyncio.to_thread(is_worth_packing, path):
+            return
         async with asyncio.timeout(_MAINTENANCE_SECONDS):
             await run("-C", str(path), "gc", "--quiet", env=self._home.environment())
+        await asyncio.to_thread(mark_maintained, path)
 
     def _path(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -190,6 +190,9 @@ class MemoryRepositories:
         check_links(tree, links)
         await asyncio.to_thread(_write, stored.files, into)
 
+    async def untidy(self) -> Sequence[str]:
+        return []
+
     async def maintain(self, key: str) -> None:
         self._existing(key)
 
