@@ -32,7 +32,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 check: lint types schema-check  ## the quick loop: under two minutes
-	$(BIN)/python -m pytest -q -m "not slow and not docker and not nomad"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not docker and not nomad"
 
 lint: install
 	$(BIN)/ruff format --check .
