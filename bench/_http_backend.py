@@ -49,7 +49,9 @@ class _Connection(socketserver.StreamRequestHandler):
     def _answer(self, output: bytes) -> None:
         head, _, content = output.partition(b"\r\n\r\n")
         lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Status:")]
-        status = next((s[7:].strip() for s in head.split(b"\r\n") if s[:7] == b"Status:"), b"200 OK")
+        status = next(
+            (s[7:].strip() for s in head.split(b"\r\n") if s[:7] == b"Status:"), b"200 OK"
+        )
         lines = [b"HTTP/1.1 " + status, *lines, b"Content-Length: %d" % len(content)]
         self.wfile.write(b"\r\n".join(lines) + b"\r\n\r\n" + content)
         self.wfile.flush()

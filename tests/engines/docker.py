@@ -45,6 +45,12 @@ class DockerEngine:
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[DockerEngine]:
+    with running_engine() as engine:
+        yield engine
+
+
+@contextmanager
+def running_engine() -> Iterator[DockerEngine]:
     """A Docker engine that answers and holds ``BASE_IMAGE``."""
     cli = _client()
     if cli is None:
