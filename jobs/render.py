@@ -76,6 +76,8 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class JobInput:
+    platform: str
+    """Which platform the job belongs to: it removes no job of another's."""
     organization: str
     project: str
     app: str
@@ -145,6 +147,7 @@ def _meta(job: JobInput) -> dict[str, str]:
     """Any change here restarts every copy, so nothing but the release may vary: never a time."""
     return {
         "paas": "1",
+        "platform": job.platform,
         "organization": job.organization,
         "project": job.project,
         "app": job.app,

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import Database
 from app.deployments.queries import UNFINISHED
 from app.deployments.state import Fate
-from app.models import App, Deployment, Environment, Instance, Organization, Project
+from app.models import App, Deployment, Environment, Instance, Organization, Platform, Project
 from app.ports.ingress import Ingress
 from app.ports.scheduler import JobRef, JobSummary, Scheduler
 from app.reconcile.lease import HeldLease
@@ -50,12 +50,19 @@ class Drift:
 
 
 def find_drift(
-    expected: Sequence[Expected], jobs: Sequence[JobSummary], services: Collection[str]
+    platform: str,
+    expected: Sequence[Expected],
+    jobs: Sequence[JobSummary],
+    services: Collection[str],
 ) -> Drift:
-    """Pure. ``jobs`` and ``services`` must have been read before ``expected``: rows come first and go last."""
+    """Pure. A job of another platform on the same engine is none of ours, even with no instance. ``jobs`` and ``services`` must have been read before ``expected``: rows come first and go last."""
     by_ref = {job.ref: job for job in jobs}
     known = {each.instance_id for each in expected}
-    orphans = tuple(job.ref for job in jobs if job.instance_id not in known)
+    orphans = tuple(
+        job.ref
+        for job in jobs
+        if job.instance_id not in known and job.meta.get("platform") == platform
+    )
     owned = {_service(each.ref) for each in expected} | {_service(job.ref) for job in jobs}
     return Drift(
         instances=tuple(e.instance_id for e in expected if _drifted(e, by_ref.get(e.ref))),
@@ -126,8 +133,9 @@ class DriftReconciler:
         jobs = await self._scheduler.list_jobs()
         services = await self._ingress.services()
         async with self._database.read_session() as session:
+            platform = await session.scalar(select(Platform.id))
             expected = await _expected(session)
-        return find_drift(expected, jobs, services)
+        return find_drift(platform or "", expected, jobs, services)
 
     async def _remove(self, ref: JobRef, lease: HeldLease) -> None:
         lease.check()

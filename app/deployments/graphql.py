@@ -16,7 +16,6 @@ from app.apps.graphql import Push
 from app.builds import graphql as builds
 from app.db import WriteSession
 from app.deployments import preview, queries, service
-from app.deployments.branch import deploy_branch
 from app.errors import NotFound
 from app.graphql.connection import After, Before, Connection, First, Last
 from app.graphql.context import Context, Info
@@ -325,9 +324,11 @@ class DeploymentMutations:
         async def work(session: WriteSession, actor: Actor) -> BranchDeployPayload:
             app = await find.app(session, actor, id=app_id)
             repositories = info.context.container.repositories
-            found, rows = await deploy_branch(session, actor, app, repositories, branch=branch)
+            found, deployed = await deploy_branch(
+                session, actor, app, repositories, branch=branch
+            )
             return BranchDeployPayload(
-                deployments=[Deployment.of(row) for row in rows],
+                deployments=[Deployment.of(row) for _, row in deployed],
                 skipped=not found.environments,
                 reason=found.reason,
             )

@@ -21,6 +21,7 @@ def job_for(
     release, build = frozen.release, frozen.build
     return render(
         JobInput(
+            platform=loaded.platform,
             organization=loaded.organization.slug,
             project=loaded.project.slug,
             app=loaded.app.slug,

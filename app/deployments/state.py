@@ -26,6 +26,7 @@ from app.models import (
     Environment,
     Instance,
     Organization,
+    Platform,
     Project,
     Release,
 )
@@ -110,6 +111,7 @@ class Loaded:
     deployments: Mapping[str, Deployment]
     releases: Mapping[str, Frozen]
     """By deployment id."""
+    platform: str
 
 
 async def load(session: AsyncSession, instance_id: str) -> Loaded | None:
@@ -118,7 +120,7 @@ async def load(session: AsyncSession, instance_id: str) -> Loaded | None:
     statement = (
         select(
             Instance, App, Environment, Project, Organization, Release, current_build,
-            func.clock_timestamp(),
+            func.clock_timestamp(), select(Platform.id).scalar_subquery(),
         )
         .join(App, Instance.app_id == App.id)
         .join(Environment, Instance.environment_id == Environment.id)
@@ -131,7 +133,7 @@ async def load(session: AsyncSession, instance_id: str) -> Loaded | None:
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         return None
-    instance, app, environment, project, organization, release, build, now = row
+    instance, app, environment, project, organization, release, build, now, platform = row
     current = Frozen(release, build) if release is not None else None
     views, deployments, releases = await _unfinished(session, instance_id)
     state = State(
@@ -142,8 +144,9 @@ async def load(session: AsyncSession, instance_id: str) -> Loaded | None:
         unfinished=views,
     )
     return Loaded(
-        state, organization, project, environment, app, instance, current, deployments, releases
-    )
+        state, organization, project, environment, app, instance, current, deployments, releases,
+        platform,
+    )  # fmt: skip
 
 
 def job_ref(

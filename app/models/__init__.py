@@ -16,7 +16,7 @@ from app.models.deployment import (
 )
 from app.models.project import App, Environment, EnvVar, Instance, Organization, Project
 from app.models.push import Push, PushStatus
-from app.models.reconcile import Lease, ReconcilerStatus
+from app.models.reconcile import Lease, Platform, ReconcilerStatus
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -39,6 +39,7 @@ __all__ = [
     "Lease",
     "Membership",
     "Organization",
+    "Platform",
     "Project",
     "Push",
     "PushStatus",

@@ -11,6 +11,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base, Timestamp
 
 
+class Platform(Base):
+    """One row: which platform this database is. Its jobs carry the id, so that two platforms on one Nomad,
+    or a fresh database beside a running cluster, never take the other's apps for leftovers."""
+
+    __tablename__ = "platform"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
 class Lease(Base):
     """At most one worker acts on ``(kind, key)`` until ``expires_at``, judged by the database's clock."""
 

@@ -122,6 +122,12 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_membership_user_id"), "membership", ["user_id"], unique=False)
     op.create_table(
+        "platform",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_platform")),
+    )
+    op.execute("INSERT INTO platform VALUES ('plt_' || replace(gen_random_uuid()::text, '-', ''))")
+    op.create_table(
         "project",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("organization_id", sa.String(length=40), nullable=False),

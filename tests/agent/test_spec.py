@@ -18,6 +18,7 @@ SHA256 = "ab" * 32
 
 def rendered(*, number: int = 1, replicas: int = 2, url: str = "http://x/slug") -> Document:
     job = JobInput(
+        platform="plt_test",
         organization="acme",
         project="storefront",
         app="web",

@@ -95,6 +95,7 @@ class SampleJob:
     ) -> Job:
         """Release ``number`` as a job. Needs its secrets put before it is submitted."""
         job = JobInput(
+            platform="plt_test",
             organization=self.organization,
             project=self.project,
             app=self.app,

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.adapters.git.repositories import LocalRepositories
 from app.adapters.memory.cluster import Behaviour
 from app.deployments.drift import DriftReconciler
 from app.deployments.teardown import TeardownReconciler
 from app.models import App, DeploymentStatus, Environment, Instance, Project
+from app.models import Platform as PlatformRow
 from app.ports.scheduler import JobRef
 from app.reconcile.driver import Driver
 from app.reconcile.reconciler import Reconciler
@@ -160,6 +162,19 @@ async def test_a_job_of_no_instance_is_removed_with_its_secrets(
     await platform.settle()
     assert stage.scheduler.cluster.jobs == {}
     assert stage.secrets_of(web) == {}
+
+
+async def test_the_jobs_of_another_platform_on_the_same_engine_are_let_be(
+    platform: Platform, web: Placed
+) -> None:
+    stage = platform.stage
+    await stage.deployed(web, A)
+    async with stage.database.write_transaction() as session:
+        await session.delete(await session.get_one(Instance, web.instance.id))
+        await session.execute(update(PlatformRow).values(id="plt_restored_from_nothing"))
+    await platform.settle()
+    assert list(stage.scheduler.cluster.jobs) == [ref_of(web)]
+    assert stage.secrets_of(web) != {}
 
 
 async def test_a_service_without_a_job_is_removed_and_others_stay(

@@ -64,6 +64,7 @@ async def run_release(api: Api, ids: dict[str, str]) -> None:
     scheduler = api.platform.scheduler
     job = render(
         JobInput(
+            platform="plt_test",
             organization="acme",
             project="storefront",
             app="worker",

@@ -29,6 +29,7 @@ IMAGE = Artifact(
     reference="registry.internal:5000/acme/storefront/web@sha256:9f86d081884c7d659a2feaa0c55ad015",
 )
 WEB = JobInput(
+    platform="plt_test",
     organization="acme",
     project="storefront",
     app="web",
