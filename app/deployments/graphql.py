@@ -22,6 +22,7 @@ from app.graphql.context import Context, Info
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
 from app.instances.graphql import Instance, Scale, StagedChanges, organization_of, staged
+from app.pushes.branch import deploy_branch
 from app.tokens.graphql import User
 
 DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
@@ -324,9 +325,7 @@ class DeploymentMutations:
         async def work(session: WriteSession, actor: Actor) -> BranchDeployPayload:
             app = await find.app(session, actor, id=app_id)
             repositories = info.context.container.repositories
-            found, deployed = await deploy_branch(
-                session, actor, app, repositories, branch=branch
-            )
+            found, deployed = await deploy_branch(session, actor, app, repositories, branch=branch)
             return BranchDeployPayload(
                 deployments=[Deployment.of(row) for _, row in deployed],
                 skipped=not found.environments,

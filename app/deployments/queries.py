@@ -45,33 +45,6 @@ async def of_instance(
     return (await session.scalars(statement)).all()
 
 
-async def of_environment(
-    session: AsyncSession, environment_id: str, *, limit: int, before_id: str | None = None
-) -> Sequence[Deployment]:
-    """Of every app in it, newest first; ids sort by time, so ``before_id`` pages on."""
-    statement = (
-        select(Deployment)
-        .join(Instance, Deployment.instance_id == Instance.id)
-        .where(Instance.environment_id == environment_id)
-        .order_by(Deployment.id.desc())
-        .limit(limit)
-    )
-    if before_id is not None:
-        statement = statement.where(Deployment.id < before_id)
-    return (await session.scalars(statement)).all()
-
-
-async def of_push(session: AsyncSession, push_id: str) -> Sequence[Deployment]:
-    statement = select(Deployment).where(Deployment.push_id == push_id).order_by(Deployment.id)
-    return (await session.scalars(statement)).all()
-
-
-async def by_number(session: AsyncSession, instance_id: str, number: int) -> Deployment | None:
-    return await session.scalar(
-        select(Deployment).where(Deployment.instance_id == instance_id, Deployment.number == number)
-    )
-
-
 async def current(session: AsyncSession, instance_ids: Sequence[str]) -> dict[str, Deployment]:
     """By instance id: the deployment whose release runs. Those without one are left out."""
     statement = (

@@ -122,13 +122,3 @@ async def deployments_of(
         .order_by(Environment.slug)
     )
     return [(row[0], row[1]) for row in (await session.execute(statement)).all()]
-
-
-async def of_app(
-    session: AsyncSession, app_id: str, *, limit: int, before_id: str | None = None
-) -> Sequence[Push]:
-    """Newest first; ids sort by time, so ``before_id`` pages on."""
-    statement = select(Push).where(Push.app_id == app_id).order_by(Push.id.desc()).limit(limit)
-    if before_id is not None:
-        statement = statement.where(Push.id < before_id)
-    return (await session.scalars(statement)).all()

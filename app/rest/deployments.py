@@ -7,12 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from app.access import find
-from app.access.permissions import Permission, require
 from app.builds import queries as build_queries
 from app.deployments import queries, service
-from app.environments import queries as environment_queries
 from app.errors import InvalidInput, NotFound
-from app.instances import queries as instance_queries
 from app.models import (
     Deployment,
     DeploymentPhase,
@@ -22,7 +19,7 @@ from app.models import (
     FailureCode,
     StepStatus,
 )
-from app.pushes.match import match
+from app.pushes import branch as branches
 from app.refs import branch_of
 from app.rest.endpoint import Answer, Call, Given, Nothing, ReadCall, WriteCall, read, write
 
@@ -187,30 +184,19 @@ async def create_deployment(call: WriteCall[DeploymentCreate]) -> DeploymentAnsw
 async def deploy_branch(call: WriteCall[BranchDeploy]) -> BranchDeployed:
     """Deploy a branch to every environment whose pattern matches it, as a push would."""
     app = await find.app(call.session, call.actor, slugs=call.slugs("app"))
-    place = await find.place_of(call.session, app)
-    await require(call.session, call.actor, place.organization.id, Permission.DEPLOY)
-    place.require_live()
-    branch = _branch(call.input.ref)
-    environments = await environment_queries.live_in(call.session, place.project.id)
-    found = match(branch, {row.slug: row.branch_pattern for row in environments})
+    found, deployed = await branches.deploy_branch(
+        call.session,
+        call.actor,
+        app,
+        call.container.repositories,
+        branch=_branch(call.input.ref),
+        commit_sha=_text(call.input.commit_sha, "commitSha"),
+    )
     if not found.environments:
         return BranchDeployed(skipped=True, reason=found.reason)
-    deployed = [
-        DeploymentAnswer.of(
-            await service.create_from_ref(
-                call.session,
-                call.actor,
-                instance,
-                call.container.repositories,
-                ref=f"refs/heads/{branch}",
-                commit_sha=_text(call.input.commit_sha, "commitSha"),
-            ),
-            environment.slug,
-        )
-        for instance, environment in await instance_queries.of_app(call.session, app.id)
-        if environment.slug in found.environments
-    ]
-    return BranchDeployed(deployments=deployed)
+    return BranchDeployed(
+        deployments=[DeploymentAnswer.of(row, environment.slug) for environment, row in deployed]
+    )
 
 
 async def show_deployment(call: ReadCall[Nothing]) -> DeploymentDetail:

@@ -14,7 +14,6 @@ from app.adapters.git.tree import check_path
 from app.ports.repositories import SourceTooLarge, UnsafeSource
 
 KEY = "app_01k0000000000000000000000"
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 class Forge:

@@ -168,14 +168,6 @@ class Cluster:
         copies = (copy for job in self.jobs.values() for copy in job.copies if copy.alive)
         return self._memory_mb - sum(copy.memory_mb for copy in copies)
 
-    def crash(self, ref: JobRef) -> None:
-        """Every copy exits once, as if its process had died, and is started again."""
-        for copy in self.jobs[ref].copies:
-            if copy.alive:
-                self._died(copy, code=1)
-                copy.life = asyncio.create_task(self._live(self.jobs[ref], copy))
-        self._touch(ref)
-
     def close(self) -> None:
         for job in self.jobs.values():
             self._end(job.copies)

@@ -1,0 +1,54 @@
+"""Deploy an app's branch wherever a push to it would go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.access.actor import Actor
+from app.access.find import place_of
+from app.access.permissions import Permission, require
+from app.db import WriteSession
+from app.deployments import service
+from app.errors import InvalidInput
+from app.models import App, Deployment, Environment
+from app.ports.repositories import Repositories
+from app.pushes import queries
+from app.pushes.match import Match, match
+from app.refs import BRANCHES, ref_problem
+
+
+async def deploy_branch(
+    session: WriteSession,
+    actor: Actor,
+    app: App,
+    repositories: Repositories,
+    *,
+    branch: str,
+    commit_sha: str | None = None,
+) -> tuple[Match, Sequence[tuple[Environment, Deployment]]]:
+    """The branch's newest commit, or ``commit_sha``, in every environment that the branch matches.
+
+    No match is no error, as with a push: the reason is in the Match, and nothing is deployed.
+    """
+    place = await place_of(session, app)
+    await require(session, actor, place.organization.id, Permission.DEPLOY)
+    place.require_live()
+    ref = BRANCHES + branch
+    problem = ref_problem(ref)
+    if problem is not None:
+        raise InvalidInput(f"No branch has that name: {problem}.", field="branch")
+    targets = await queries.targets(session, app.id)
+    found = match(
+        branch, {each.environment.slug: each.environment.branch_pattern for each in targets}
+    )
+    deployed = [
+        (
+            each.environment,
+            await service.create_from_ref(
+                session, actor, each.instance, repositories, ref=ref, commit_sha=commit_sha
+            ),
+        )
+        for each in targets
+        if each.environment.slug in found.environments
+    ]
+    return found, deployed
