@@ -17,19 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.models import DeploymentPhase, DeploymentStatus, StepStatus
+from app.models import TERMINAL_STATUSES, DeploymentPhase, DeploymentStatus, StepStatus
 
 STEP = "-----> "
 DETAIL = " " * 7
 PROBLEM = " !     "
-TERMINAL = frozenset(
-    {
-        DeploymentStatus.SUCCEEDED,
-        DeploymentStatus.FAILED,
-        DeploymentStatus.CANCELED,
-        DeploymentStatus.SUPERSEDED,
-    }
-)
 _TITLES = {
     DeploymentPhase.BUILD: "Building",
     DeploymentPhase.RELEASE: "Making the release",
@@ -69,7 +61,7 @@ class DeploymentView:
 
     @property
     def ended(self) -> bool:
-        return self.status in TERMINAL
+        return self.status in TERMINAL_STATUSES
 
 
 @dataclass
