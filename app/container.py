@@ -104,6 +104,7 @@ async def chosen_engine(settings: Settings) -> Engine:
         return "embedded"
     mark = settings.home_path / "runs-on-nomad"
     if await _answers(settings):
+        mark.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
         mark.touch()
         return "nomad"
     if mark.exists():

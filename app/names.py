@@ -202,11 +202,11 @@ def valid_variable_name(value: str, *, field: str = "name") -> str:
             field=field,
             hint="Use letters, digits and '_', not starting with a digit, such as DATABASE_URL.",
         )
-    if value == "PORT" or value.upper().startswith("PAAS_"):
+    if value == "PORT" or value.upper().startswith(("PAAS_", "NOMAD_")):
         raise InvalidInput(
-            f"{value} is set by the platform.",
+            f"{value} is set by the platform or its engine.",
             field=field,
-            hint="PORT and names that start with PAAS_ are reserved; choose another name.",
+            hint="PORT and names that start with PAAS_ or NOMAD_ are reserved; choose another name.",
         )
     return value
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 from app.settings import Settings, load_settings
@@ -17,9 +19,9 @@ def _say(line: str) -> None:
 @click.option(
     "--engine",
     type=click.Choice(["embedded", "nomad"]),
-    help="What runs the apps. The default is PAAS_SCHEDULER, or the embedded engine.",
+    help="What runs the apps. The default is PAAS_SCHEDULER; or Nomad, where NOMAD_ADDR answers.",
 )
-def up(demo: bool, engine: str | None) -> None:
+def up(demo: bool, engine: Literal["embedded", "nomad"] | None) -> None:
     """Start the whole platform on this machine, and stop it on Ctrl-C.
 
     The embedded engine runs apps as plain processes: it is for one machine and isolates nothing.
@@ -27,11 +29,7 @@ def up(demo: bool, engine: str | None) -> None:
     from app.up.run import Options, up
 
     settings = load_settings()
-    up(
-        settings,
-        Options(engine="nomad" if _nomad(engine, settings) else "embedded", demo=demo),
-        _say,
-    )
+    up(settings, Options(engine=engine or configured_engine(settings), demo=demo), _say)
 
 
 @click.command()
@@ -42,5 +40,9 @@ def down() -> None:
     down(load_settings(), _say)
 
 
-def _nomad(engine: str | None, settings: Settings) -> bool:
-    return (engine or settings.scheduler) == "nomad"
+def configured_engine(settings: Settings) -> Literal["embedded", "nomad"]:
+    import asyncio
+
+    from app.container import chosen_engine
+
+    return asyncio.run(chosen_engine(settings))

@@ -136,7 +136,10 @@ def test_a_variable_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "1A", "A-B", "A B", "A=B", "PORT", "PAAS_APP", "paas_x", "\u0410", "A\n", "N" * 256],
+    [
+        *("", "1A", "A-B", "A B", "A=B", "\u0410", "A\n", "N" * 256),
+        *("PORT", "PAAS_APP", "paas_x", "NOMAD_TASK_DIR"),
+    ],
 )
 def test_no_variable_name(name: str) -> None:
     with pytest.raises(InvalidInput):
