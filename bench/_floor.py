@@ -79,6 +79,7 @@ class Floor:
 
     def _job(self, artifact: Artifact) -> JobInput:
         return JobInput(
+            platform="plt_test",
             organization=ORGANIZATION,
             project=PROJECT,
             app=self.app,
