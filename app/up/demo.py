@@ -23,11 +23,19 @@ from app.up.supervisor import Say
 
 ORGANIZATION, PROJECT, APP, ENVIRONMENT = "demo", "hello", "web", "production"
 _APP_PATH = f"/api/orgs/{ORGANIZATION}/projects/{PROJECT}/apps/{APP}"
-_SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 _SAMPLE = "python-procfile"
 _ANSWER_SECONDS = 30
 _START_AGAIN_SECONDS = 30
 _POLL_SECONDS = 0.1
+
+
+def sample() -> Path:
+    """The bundled app: of the source tree, or its copy in an installed package."""
+    here = Path(__file__).resolve()
+    for folder in (here.parents[2] / "samples", here.parent / "samples"):
+        if (folder / _SAMPLE).is_dir():
+            return folder / _SAMPLE
+    raise ExternalFailure("This installation lacks its samples.", hint="Install paas again.")
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ class Demo:
     async def _push(self) -> None:
         with tempfile.TemporaryDirectory(prefix="paas-demo-") as folder:
             source = Path(folder) / "source"
-            shutil.copytree(_SAMPLES / _SAMPLE, source)
+            shutil.copytree(sample(), source)
             environment = self._git_environment()
             for arguments in (
                 ("init", "--quiet", "--initial-branch=main"),
