@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -118,17 +119,16 @@ def secret_key(settings: Settings) -> Iterator[Finding]:
 
 
 def docker(settings: Settings) -> Iterator[Finding]:
-    without = "apps with a Dockerfile cannot be built; those with a Procfile can"
-    if shutil.which("docker") is None:
+    from app.adapters.docker.client import find_client
+
+    try:
+        yield ok(f"Docker: {asyncio.run(find_client()).path}")
+    except ExternalFailure as error:
         yield Finding(
-            "optional", f"Docker is not installed: {without}", "apt-get install docker.io"
+            "optional",
+            f"No Docker: apps with a Dockerfile cannot be built, others can ({error.message})",
+            "apt-get install docker.io; then start it: dockerd &",
         )
-        return
-    said = _said("docker", "version", "--format", "{{.Server.Version}}")
-    if said is None:
-        yield Finding("optional", f"Docker does not answer: {without}", "Start it: dockerd &")
-    else:
-        yield ok(f"Docker {said}")
 
 
 def node(settings: Settings) -> Iterator[Finding]:
@@ -149,16 +149,20 @@ def engines(settings: Settings) -> Iterator[Finding]:
         found = install.find(name)
         if found is not None:
             yield ok(f"{name.capitalize()}: {found}")
-        elif shutil.which("go") is None:
+            continue
+        remedy = "paas engine install   (builds it with Go, some minutes)"
+        if shutil.which("go") is None:
             remedy = f"Put {name} on PATH; or install Go, and type: paas engine install"
-            yield Finding("optional", f"No {name.capitalize()}: the embedded engine only", remedy)
-        else:
-            remedy = "paas engine install   (builds it with Go, some minutes)"
-            yield Finding("optional", f"No {name.capitalize()}: the embedded engine only", remedy)
+        without = "the embedded engine runs apps, `paas up --engine nomad` cannot"
+        yield Finding("optional", f"No {name.capitalize()}: {without}", remedy)
+    if not settings.registry and shutil.which("docker-registry") is None:
+        without = "apps with a Dockerfile cannot run on Nomad"
+        remedy = "apt-get install docker-registry   (or set PAAS_REGISTRY)"
+        yield Finding("optional", f"No image registry: {without}", remedy)
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-    python, git, home, secret_key, ports, postgres, traefik, docker, node,
+    python, git, home, secret_key, ports, postgres, traefik, docker, node, engines,
 )  # fmt: skip
 
 
