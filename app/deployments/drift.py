@@ -55,7 +55,10 @@ def find_drift(
     jobs: Sequence[JobSummary],
     services: Collection[str],
 ) -> Drift:
-    """Pure. A job of another platform on the same engine is none of ours, even with no instance. ``jobs`` and ``services`` must have been read before ``expected``: rows come first and go last."""
+    """Pure. A job of another platform on the same engine is none of ours, even with no instance.
+
+    ``jobs`` and ``services`` must have been read before ``expected``: rows come first and go last.
+    """
     by_ref = {job.ref: job for job in jobs}
     known = {each.instance_id for each in expected}
     orphans = tuple(

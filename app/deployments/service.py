@@ -155,16 +155,17 @@ async def rollback(
 ) -> Deployment:
     """Deploy that one's code, variables and scale again, without building.
 
-    They also become what is desired, so that the next push does not silently undo the rollback.
+    They also become what is desired, so that the next push does not silently undo the rollback. While
+    something newer is under way, what runs now can be rolled back to as well: it undoes the newer one.
     """
     instance = await _instance_of(session, deployment)
     await _require_deploy(session, actor, instance)
     release = await _release_to_reuse(session, deployment, "rolled back to")
     await session.refresh(instance, with_for_update={"key_share": True})
-    if release.id == instance.current_release_id:
+    runs_now = release.id == instance.current_release_id
+    if runs_now and not await queries.unfinished(session, [instance.id]):
         raise PreconditionFailed(
-            f"Deployment #{deployment.number} is what runs now.",
-            hint="Choose an earlier one; or cancel the deployment that is under way.",
+            f"Deployment #{deployment.number} is what runs now.", hint="Choose an earlier one."
         )
     await releases.make_desired(session, instance, release, box)
     return await create(

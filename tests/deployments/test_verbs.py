@@ -124,6 +124,19 @@ async def test_a_rollback_is_of_what_ran_then_whatever_is_set_meanwhile(
     assert (await stage.release_of(await stage.deployment(queued.id))).env_digests == {}
 
 
+async def test_a_rollback_to_what_runs_undoes_what_is_under_way(
+    stage: Stage, web: Placed, ada: Actor
+) -> None:
+    first = await stage.deployed(web, A)
+    await stage.set_scale(web, replicas=3)
+    newer = await stage.push(web, B)
+    back = await roll_back(stage, ada, first)
+    await stage.run()
+    assert (await stage.deployment(newer.id)).status is DeploymentStatus.SUPERSEDED
+    assert await stage.serves(web, await stage.deployment(back.id))
+    assert (await stage.instance(web)).replicas == 1
+
+
 async def test_only_what_succeeded_and_is_not_running_can_be_rolled_back_to(
     stage: Stage, web: Placed, ada: Actor
 ) -> None:
