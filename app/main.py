@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
@@ -9,7 +11,7 @@ from starlette.types import ASGIApp
 
 from app import faults, log, loop
 from app.container import Container, database_url, open_container
-from app.http import health, landing
+from app.http import health, landing, presence
 from app.migrate import migrate_if_behind
 from app.settings import Settings, load_settings
 
@@ -22,7 +24,11 @@ def create_app(container: Container) -> Starlette:
 
     Each part limits what it reads: GraphQL and REST their bodies, git its streams.
     """
-    return Starlette(routes=_routes(container))
+
+    def lifespan(app: Starlette) -> AbstractAsyncContextManager[None]:
+        return presence.announced(container.ingress, container.settings)
+
+    return Starlette(routes=_routes(container), lifespan=lifespan)
 
 
 def _routes(container: Container) -> list[BaseRoute]:
@@ -53,7 +59,7 @@ async def serve(settings: Settings) -> None:
             create_app(container),
             host=settings.api_host,
             port=settings.api_port,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             access_log=False,
             log_config=None,

@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nomad_ca_file: str = ""
     nomad_client_cert: str = ""
     nomad_client_key: str = ""
+    nomad_alloc_id: str = ""
+    """Set by Nomad where the platform is its job: Nomad registers the API in Consul then, else it does."""
     nomad_slug_driver: Literal["exec", "raw_exec", "docker"] = "exec"
     nomad_slug_image: str = ""
     """Image that slugs run in when ``nomad_slug_driver`` is ``docker``."""
@@ -119,6 +121,7 @@ def inherited_environment(names: Iterable[str]) -> dict[str, str]:
 _UNPREFIXED = {
     "nomad_addr": "NOMAD_ADDR",
     "nomad_token": "NOMAD_TOKEN",
+    "nomad_alloc_id": "NOMAD_ALLOC_ID",
     "nomad_ca_file": "NOMAD_CACERT",
     "nomad_client_cert": "NOMAD_CLIENT_CERT",
     "nomad_client_key": "NOMAD_CLIENT_KEY",

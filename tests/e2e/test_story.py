@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e import chapters
 from tests.e2e.story import Story
-from tests.engines.cluster import engine_unavailable
+from tests.engines.cluster import require_nomad
 from tests.engines.docker import DockerEngine, docker_engine
 from tests.up.platform import temporary_home
 
@@ -29,7 +29,7 @@ def story(
 ) -> Iterator[Story]:
     engine = str(request.param)
     if engine == "nomad":
-        _require_nomad()
+        require_nomad()
     with temporary_home(engine) as home:
         running = home.up("--engine", engine)
         running.until("The platform is up")
@@ -48,15 +48,3 @@ def test_push_to_live_change_break_roll_back_promote_delete_restore(story: Story
     chapters.a_promotion_builds_nothing(story)
     chapters.a_deleted_environment_answers_no_more_and_its_branch_is_skipped(story, checkouts["py"])
     chapters.a_deleted_project_stops_and_a_restored_one_serves_again(story, checkouts["py"])
-
-
-def _require_nomad() -> None:
-    import os
-
-    from app.engines import install
-
-    if os.geteuid() != 0:
-        engine_unavailable("only root can run Nomad's exec driver")
-    missing = [name for name in ("nomad", "consul") if install.find(name) is None]
-    if missing:
-        engine_unavailable(f"{', '.join(missing)} not found; type: paas engine install")

@@ -47,6 +47,16 @@ def engine_unavailable(reason: str) -> Never:
     pytest.skip(f"Nomad is not available: {reason}")
 
 
+def require_nomad() -> dict[str, Path]:
+    """Where Nomad and Consul are. Skips or fails the asking test where they cannot be run."""
+    if os.geteuid() != 0:
+        engine_unavailable("only root can run Nomad's exec driver")
+    found = {name: install.find(name) for name in ("consul", "nomad")}
+    if missing := [name for name, path in found.items() if path is None]:
+        engine_unavailable(f"{', '.join(missing)} not found; type: paas engine install")
+    return {name: path for name, path in found.items() if path is not None}
+
+
 @dataclass
 class Running:
     """A started component, which a test may kill and start again."""
@@ -148,11 +158,7 @@ def slug_server(folder: Path) -> Iterator[SlugServer]:
 @asynccontextmanager
 async def open_cluster(folder: Path) -> AsyncIterator[Cluster]:
     """Skips or fails the asking test where it cannot be had."""
-    if os.geteuid() != 0:
-        engine_unavailable("only root can run Nomad's exec driver")
-    binaries = {name: install.find(name) for name in ("consul", "nomad")}
-    if missing := [name for name, found in binaries.items() if found is None]:
-        engine_unavailable(f"{', '.join(missing)} not found; type: paas engine install")
+    binaries = require_nomad()
     consul_ports = services.ConsulPorts(free_port(), free_port(), free_port())
     nomad_ports = services.NomadPorts(free_port(), free_port(), free_port())
     traefik_ports = services.TraefikPorts(free_port(), free_port())
@@ -169,9 +175,7 @@ async def open_cluster(folder: Path) -> AsyncIterator[Cluster]:
             await running[spec.name].start()
 
         await start(
-            services.consul(
-                Path(str(binaries["consul"])), folder, consul_ports, management_token=management
-            )
+            services.consul(binaries["consul"], folder, consul_ports, management_token=management)
         )
         consul_tokens = {
             name: await _consul_token(consul_address, management, name)
@@ -180,7 +184,7 @@ async def open_cluster(folder: Path) -> AsyncIterator[Cluster]:
         options = services.NomadOptions(
             consul_address, nomad_ports, consul_token=consul_tokens["nomad"]
         )
-        await start(services.nomad(Path(str(binaries["nomad"])), folder, options))
+        await start(services.nomad(binaries["nomad"], folder, options))
         await start(
             services.traefik(
                 Path(sysconfig.get_path("scripts"), "traefik"),
