@@ -30,6 +30,7 @@ from app.models import (
 from app.names import is_id, is_slug
 
 Found = TypeVar("Found", bound=Base)
+Statement = TypeVar("Statement", bound="Select[*tuple[Any, ...]]")
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,28 @@ async def deployment(
     return await _one(session, actor, statement, Deployment, id, slugs, nouns)
 
 
+async def app_place(session: AsyncSession, actor: Actor, slugs: Sequence[str]) -> Place:
+    """``app`` and its ``place_of`` in one query: what every git request begins with."""
+    if not all(map(is_slug, slugs)):
+        raise _not_found(App)
+    organization_slug, project_slug, app_slug = slugs
+    statement = (
+        select(App, Project, Organization)
+        .join(Project, App.project_id == Project.id)
+        .join(Organization, Project.organization_id == Organization.id)
+        .where(
+            App.deleted_at.is_(None),
+            Organization.slug == organization_slug,
+            Project.slug == project_slug,
+            App.slug == app_slug,
+        )
+    )
+    row = (await session.execute(visible_to(actor, statement))).one_or_none()
+    if row is None:
+        raise _not_found(App)
+    return Place(app=row[0], project=row[1], organization=row[2])
+
+
 async def place_of(session: AsyncSession, noun: Project | Environment | App | Instance) -> Place:
     """Everything above ``noun``, in one query and without asking who wants to know."""
     if isinstance(noun, Project):
@@ -219,7 +242,7 @@ async def _one(
     return found
 
 
-def visible_to(actor: Actor, statement: Select[Found]) -> Select[Found]:
+def visible_to(actor: Actor, statement: Statement) -> Statement:
     """Only rows of the actor's organizations. The statement must already join Organization."""
     if actor.is_admin:
         return statement

@@ -107,11 +107,13 @@ class GitApp:
     async def _admit(self, request: Request) -> tuple[Actor, Place]:
         """Who asks, and for which app. Raises what a stranger and a member are told."""
         secret = _secret(request.headers)
-        async with self._database.write_transaction() as session:
-            actor = await tokens.authenticate(session, secret)
-            app = await find.app(session, actor, slugs=request.slugs)
-            place = await find.place_of(session, app)
+        async with self._database.read_session() as session:
+            actor, unrecorded = await tokens.identify(session, secret)
+            place = await find.app_place(session, actor, request.slugs)
             await require(session, actor, place.organization.id, request.permission)
+        if unrecorded:
+            async with self._database.write_transaction() as session:
+                await tokens.record_use(session, actor)
         if request.service == "git-receive-pack":
             place.require_live()
         return actor, place

@@ -13,6 +13,7 @@ where a RECEIVED push wanted it was never moved by that push, and recovery can t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -86,11 +87,16 @@ async def settle(
     if app is None or not received:
         return pushes
     await _finish_overtaken(session, repositories, app, received)
-    refusals = await _move(repositories, app, [_update(push) for push in received], atomic=atomic)
+    looking = asyncio.create_task(queries.targets(session, app.id))
+    try:
+        updates = [_update(push) for push in received]
+        refusals = await _move(repositories, app, updates, atomic=atomic)
+    finally:
+        targets = await looking
     checkpoint("push.ref_moved")
     for push in received:
         if refusals[push.ref] is None:
-            await _conclude(session, repositories, app, push)
+            await _conclude(session, repositories, app, push, targets)
         else:
             _end(push, PushStatus.REJECTED, refusals[push.ref])
     await session.flush()
@@ -159,7 +165,8 @@ async def recover(session: WriteSession, repositories: Repositories, push_id: st
     if app is None or push.status is not PushStatus.RECEIVED:
         return
     if await _is_at(repositories, app, push):
-        await _conclude(session, repositories, app, push)
+        targets = await queries.targets(session, app.id)
+        await _conclude(session, repositories, app, push, targets)
     else:
         _end(push, PushStatus.REJECTED, GIVEN_UP)
         await _drop_hidden_ref(repositories, app, push)
@@ -189,7 +196,8 @@ async def _finish_overtaken(
     refs, ids = [push.ref for push in mine], [push.id for push in mine]
     for push in await queries.unsettled_of_refs(session, app.id, refs, other_than=ids):
         if await _is_at(repositories, app, push):
-            await _conclude(session, repositories, app, push)
+            targets = await queries.targets(session, app.id)
+            await _conclude(session, repositories, app, push, targets)
 
 
 async def _is_at(repositories: Repositories, app: App, push: Push) -> bool:
@@ -219,14 +227,17 @@ async def _move_together(
 
 
 async def _conclude(
-    session: WriteSession, repositories: Repositories, app: App, push: Push
+    session: WriteSession,
+    repositories: Repositories,
+    app: App,
+    push: Push,
+    targets: Sequence[Target],
 ) -> None:
     """The ref has moved: what follows from it."""
     undeployable = undeployable_reason(push.ref, deletes=push.after_sha == ZERO)
     if undeployable is not None:
         _end(push, PushStatus.SKIPPED, undeployable)
         return
-    targets = await queries.targets(session, app.id)
     found = _match(push, targets)
     if found.environments:
         await _deploy(session, repositories, app, push, targets, found)

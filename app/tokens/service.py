@@ -10,7 +10,8 @@ import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.users import of_actor
@@ -70,23 +71,44 @@ async def authenticate(session: WriteSession, secret: str) -> Actor:
     Raises Unauthenticated alike for a secret that is unknown, revoked or expired. The time of use is
     recorded at most once a minute, so that a busy token does not write a row per request.
     """
+    token, actor = await _holder(session, secret)
+    if _is_to_be_recorded(token):
+        token.last_used_at = datetime.now(UTC)
+        await session.flush()
+    return actor
+
+
+async def identify(session: AsyncSession, secret: str) -> tuple[Actor, bool]:
+    """``authenticate`` without writing, and so without a transaction; whether its use is to be recorded."""
+    token, actor = await _holder(session, secret)
+    return actor, _is_to_be_recorded(token)
+
+
+async def record_use(session: WriteSession, actor: Actor) -> None:
+    statement = update(ApiToken).where(ApiToken.id == actor.token_id)
+    await session.execute(statement.values(last_used_at=datetime.now(UTC)))
+
+
+async def _holder(session: AsyncSession, secret: str) -> tuple[ApiToken, Actor]:
     statement = (
         select(ApiToken, User)
         .join(User, ApiToken.user_id == User.id)
         .where(ApiToken.secret_hash == _hash(secret))
     )
     row = (await session.execute(statement)).one_or_none()
-    now = datetime.now(UTC)
-    if row is None or not _is_valid(row[0], now):
+    if row is None or not _is_valid(row[0], datetime.now(UTC)):
         raise Unauthenticated(
             "The token is not known, was revoked or has expired.",
             hint="Send 'Authorization: Bearer paas_…' with a token of `paas admin token`.",
         )
     token, user = row[0], row[1]
-    if token.last_used_at is None or now - token.last_used_at >= _USE_RECORDED_EVERY:
-        token.last_used_at = now
-        await session.flush()
-    return Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, token_id=token.id)
+    actor = Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, token_id=token.id)
+    return token, actor
+
+
+def _is_to_be_recorded(token: ApiToken) -> bool:
+    used = token.last_used_at
+    return used is None or datetime.now(UTC) - used >= _USE_RECORDED_EVERY
 
 
 def _is_valid(token: ApiToken, now: datetime) -> bool:

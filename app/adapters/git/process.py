@@ -87,13 +87,17 @@ def log_failure(process: Process, path: Path, words: str) -> None:
 
 async def run(*arguments: str, env: Mapping[str, str], stdin: bytes = b"") -> bytes:
     """The output of a git command that says little. Raises GitFailed."""
-    process = await spawn(*arguments, env=env)
+    return await communicate(await spawn(*arguments, env=env), arguments[0], stdin)
+
+
+async def communicate(process: Process, command: str, stdin: bytes) -> bytes:
+    """Its output, when it has ended. Raises GitFailed, naming the command."""
     try:
         out, err = await process.communicate(stdin)
     finally:
         await end(process)
     if process.returncode:
-        raise GitFailed(arguments[0], process.returncode, err.decode(errors="replace"))
+        raise GitFailed(command, process.returncode, err.decode(errors="replace"))
     return out
 
 

@@ -17,6 +17,7 @@ import os
 import re
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -137,9 +138,14 @@ def _one_line(text: str) -> str:
 
 
 async def receive_pack(
-    path: Path, home: GitHome, exchange: Exchange, handler: ReceiveHandler
+    path: Path,
+    home: GitHome,
+    exchange: Exchange,
+    handler: ReceiveHandler,
+    *,
+    meanwhile: AbstractAsyncContextManager[None],
 ) -> None:
-    """See Repositories.receive_pack."""
+    """See Repositories.receive_pack. ``meanwhile`` is entered when git has begun to check."""
     try:
         head = await read_head(exchange.body)
     except ClientGone:
@@ -158,9 +164,10 @@ async def receive_pack(
             talking = asyncio.create_task(_converse(conversation, handler, head, path, home))
             complaining = asyncio.create_task(tail(process))
             try:
-                await pump(process, exchange)
-                await process.wait()
-                await talking
+                async with meanwhile:
+                    await pump(process, exchange)
+                    await process.wait()
+                    await talking
                 await feeding
                 log_failure(process, path, await complaining)
             finally:

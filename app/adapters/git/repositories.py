@@ -17,6 +17,7 @@ from app.adapters.git.export import export
 from app.adapters.git.home import GitHome
 from app.adapters.git.lock import sweep
 from app.adapters.git.maintenance import is_untidy, is_worth_packing, mark_maintained
+from app.adapters.git.mover import RefMover
 from app.adapters.git.pktline import FLUSH, packet
 from app.adapters.git.process import CHUNK, GitFailed, end, log_failure, pump, run, spawn, tail
 from app.adapters.git.receive import receive_pack
@@ -43,6 +44,7 @@ class LocalRepositories:
     def __init__(self, folder: Path, *, push_max_bytes: int = 1024 * 1024**2) -> None:
         self._folder = folder
         self._home = GitHome(folder / ".platform", push_max_bytes=push_max_bytes)
+        self._mover = RefMover(self._home)
         self._prepared = False
 
     async def create(self, key: str) -> None:
@@ -124,7 +126,9 @@ class LocalRepositories:
             await end(process)
 
     async def receive_pack(self, key: str, exchange: Exchange, handler: ReceiveHandler) -> None:
-        await receive_pack(self._existing(key), self._home, exchange, handler)
+        path = self._existing(key)
+        ahead = self._mover.started_ahead(path)
+        await receive_pack(path, self._home, exchange, handler, meanwhile=ahead)
 
     async def update_refs(self, key: str, updates: Sequence[RefUpdate]) -> bool:
         path = self._existing(key)
@@ -132,12 +136,8 @@ class LocalRepositories:
             problem = ref_problem(update.ref)
             if problem or not (is_object_id(update.old) and is_object_id(update.new)):
                 raise RefRefused(problem or "an object id is malformed", field=update.ref)
-        request = b"".join(
-            f"update {update.ref}\0{update.new}\0{update.old}\0".encode() for update in updates
-        )
-        command = ("-C", str(path), "update-ref", "--create-reflog", "-m", "push", "--stdin", "-z")
         try:
-            await run(*command, env=self._home.environment(), stdin=request)
+            await self._mover.move(path, updates)
         except GitFailed as error:
             if await self._moved_on(path, updates):
                 return False
