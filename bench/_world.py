@@ -45,10 +45,6 @@ class World:
     def router(self) -> int:
         return self.story.home.port("INGRESS")
 
-    @property
-    def registry(self) -> str:
-        return f"127.0.0.1:{self.story.home.port('REGISTRY')}"
-
     def app(self, app: str) -> Any:
         return self._get(f"{PROJECT}/apps/{app}")
 
@@ -66,7 +62,8 @@ class World:
         pushed = checkout.push("main")
         assert "Live at" in pushed.output, pushed.output
         if kind == "image":
-            self.builds[kind] = ImageByHand(self.docker, self.registry)
+            registry = f"127.0.0.1:{self.story.home.port('REGISTRY')}"
+            self.builds[kind] = ImageByHand(self.docker, registry)
             return
         (slug,) = self.slug_files.folder.glob("??/*.tar.gz")
         procfile = (SAMPLES / SAMPLE_OF[kind] / "Procfile").read_text()
@@ -110,6 +107,8 @@ def world(engine: str) -> Iterator[World]:
         (home.folder / "slugs").mkdir(mode=0o700)
         slug_files = stack.enter_context(slug_server(home.folder / "slugs"))
         runner = stack.enter_context(asyncio.Runner())
+        if docker:
+            stack.callback(_remove_images, docker, f"127.0.0.1:{home.port('REGISTRY')}")
         running = home.up("--engine", engine)
         running.until("The platform is up")
         stack.callback(running.interrupt)
@@ -121,8 +120,6 @@ def world(engine: str) -> Iterator[World]:
         story.make("/api/orgs/", slug="acme", displayName="Acme")
         story.make("/api/orgs/acme/projects/", slug="storefront", displayName="Storefront")
         made = World(story, folder, address, slug_files, scheduler, capabilities, runner, docker)
-        if docker:
-            stack.callback(_remove_images, docker, made.registry)
         yield made
 
 
