@@ -26,8 +26,8 @@ from tests.deployments.waiting import until
 from tests.factories import make_instance
 from tests.faults import invariants
 
-GONE_SECONDS = 4.0
-LEASE_SECONDS = 1.0
+GONE_SECONDS = 30.0
+LEASE_SECONDS = 15.0
 A, B = "a" * 40, "b" * 40
 
 
