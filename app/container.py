@@ -1,6 +1,7 @@
 """Everything that a process is wired from, built once from the settings.
 
-What a role does not use is neither imported nor built: the API knows no builder, the worker no GraphQL.
+What a role does not use is neither imported nor built: the API knows no builder, the worker no GraphQL. An
+operator's commands act on the database alone, so that no engine need answer them.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ async def open_container(settings: Settings, *, role: Role) -> Container:
         wakes = WakeListener(database.url)
         stack.push_async_callback(wakes.close)
         secret_box = load_secret_box(settings)
-        engine = await chosen_engine(settings)
+        engine = "embedded" if role == "admin" else await chosen_engine(settings)
         scheduler, ingress = _engine_adapters(settings, engine)
         stack.push_async_callback(ingress.close)
         stack.push_async_callback(scheduler.close)

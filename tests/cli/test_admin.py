@@ -25,11 +25,13 @@ Paas = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def paas(database_url: str, tmp_path: Path) -> Paas:
+    """Its engine does not answer: an operator's commands need none."""
     environment = {
         "PATH": os.environ["PATH"],
         "PAAS_HOME": str(tmp_path),
         "PAAS_DATABASE_URL": database_url,
-        "PAAS_SCHEDULER": "embedded",
+        "PAAS_SCHEDULER": "nomad",
+        "NOMAD_ADDR": "http://127.0.0.1:9",
     }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

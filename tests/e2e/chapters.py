@@ -123,6 +123,18 @@ def a_deleted_project_stops_and_a_restored_one_serves_again(
     assert story.page("py", "production")[1] == before
 
 
+def a_purged_project_leaves_nothing(story: Story) -> None:
+    early = story.home.paas("admin", "purge", "acme/storefront", "--yes")
+    assert early.returncode == 1
+    assert "Delete it first" in early.stderr
+    assert story.call("DELETE", "/api/orgs/acme/projects/storefront")[0] in {200, 202, 204}
+    purged = story.home.paas("admin", "purge", "acme/storefront", "--yes")
+    assert purged.returncode == 0, purged.stderr
+    assert story.call("GET", "/api/orgs/acme/projects/storefront")[0] == 404
+    assert list((story.home.folder / "repositories").glob("*.git")) == []
+    until(lambda: story.page("py", "production")[0] == 404)
+
+
 def _succeeded(story: Story, app: str, environment: str) -> None:
     """Wait for the end of the newest deployment, which must be a good one."""
     until(lambda: story.deployment(app, environment)["finishedAt"] is not None, 120)

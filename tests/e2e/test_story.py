@@ -38,7 +38,7 @@ def story(
         assert home.processes() == []
 
 
-def test_push_to_live_change_break_roll_back_promote_delete_restore(story: Story) -> None:
+def test_push_to_live_change_break_roll_back_promote_delete_restore_purge(story: Story) -> None:
     checkouts = chapters.three_apps_deploy_to_three_environments(story)
     chapters.one_commit_was_built_once(story)
     chapters.a_variable_changes_one_environment_only(story)
@@ -48,3 +48,4 @@ def test_push_to_live_change_break_roll_back_promote_delete_restore(story: Story
     chapters.a_promotion_builds_nothing(story)
     chapters.a_deleted_environment_answers_no_more_and_its_branch_is_skipped(story, checkouts["py"])
     chapters.a_deleted_project_stops_and_a_restored_one_serves_again(story, checkouts["py"])
+    chapters.a_purged_project_leaves_nothing(story)
