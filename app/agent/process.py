@@ -113,10 +113,9 @@ class ProcessDriver:
         self, copy: CopyRecord, spec: JobSpec, secrets: Mapping[str, str]
     ) -> ProcessHandle:
         try:
-            folders = self._make_folders(copy, spec)
-        except OSError as error:
-            raise StartFailed(f"The app's folders cannot be made: {error}") from error
-        await self._place_artifacts(spec, Path(folders.task).parent)
+            folders = await self._make_folders(copy, spec)
+        except (SlugUnavailable, OSError) as error:
+            raise StartFailed(f"The app's folder cannot be made: {error}") from error
         environment = {**self._base_environment(folders), **build(copy, spec, folders, secrets)}
         child = self._spawn(copy, spec, environment, Path(folders.task).parent)
         sessions.prefer_as_victim(child.pid)
@@ -151,22 +150,23 @@ class ProcessDriver:
         handle.exited.add_done_callback(lambda _: self._running.pop(handle.copy_id, None))
         return handle
 
-    def _make_folders(self, copy: CopyRecord, spec: JobSpec) -> Folders:
+    async def _make_folders(self, copy: CopyRecord, spec: JobSpec) -> Folders:
+        """Once a copy, complete before any of it is given away, and never touched afterwards: whoever owns
+        a folder may put a link in the place of what is in it, and root would follow that at a restart."""
         work = self._store.work_folder(copy.id)
-        task = work / spec.task
-        work.mkdir(mode=0o711, exist_ok=True)
-        for folder in (task, task / "local", task / "secrets", task / "tmp", work / "alloc"):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if self._user is not None:
-                self._user.give(folder)
-        return Folders(str(task / "local"), str(work / "alloc"), str(task / "secrets"))
-
-    async def _place_artifacts(self, spec: JobSpec, task: Path) -> None:
-        try:
+        task, alloc, made = work / spec.task, work / "alloc", work / "made"
+        inner = [task / "local", task / "secrets", task / "tmp"]
+        if not made.exists():
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(mode=0o711)
+            for folder in (alloc, task, *inner):
+                folder.mkdir(mode=0o700)
             for fetch in spec.fetches:
                 await self._slugs.place(fetch, task / fetch.destination)
-        except (SlugUnavailable, OSError) as error:
-            raise StartFailed(f"The app's slug is missing: {error}") from error
+            if self._user is not None:
+                self._user.give(*inner, task, alloc)
+            made.touch()
+        return Folders(str(task / "local"), str(alloc), str(task / "secrets"))
 
     def _base_environment(self, folders: Folders) -> dict[str, str]:
         return {

@@ -299,6 +299,23 @@ async def test_as_root_apps_run_as_a_user_who_cannot_enter_the_platforms_folder(
         assert re.search(r"^Groups:\s*$", status, re.MULTILINE)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its files away")
+async def test_a_restart_follows_no_link_that_the_app_left_in_its_folder(
+    machine: Machine, sample_on: SampleOn, tmp_path: Path
+) -> None:
+    """Else the app would be given the folder it points at, say that of the platform."""
+    sample, victim = sample_on(machine), tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    copy = only(await live(sample))
+    for folder in (machine.home / "apps" / "copies" / copy.id / "web-r1").iterdir():
+        folder.rename(folder.with_suffix(".own"))
+        folder.symlink_to(victim)
+    for process in machine.app_processes():
+        process.kill()
+    await sample.until(lambda seen: only(seen).restarts == 2)
+    assert (victim.stat().st_uid, list(victim.iterdir())) == (0, [])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a home that apps may not enter")
 async def test_as_root_a_home_closed_to_others_is_no_obstacle(sample_on: SampleOn) -> None:
