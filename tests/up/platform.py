@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,6 +136,15 @@ def until(condition: object, seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+def _free_ports(count: int) -> list[int]:
+    """All different: each is held until the last was found."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+
+
 def _three_free_ports() -> int:
     """The first of three in a row."""
     while True:
@@ -154,7 +163,10 @@ def temporary_home(engine: str = "embedded") -> Iterator[Home]:
     """Below a folder that other users may enter; with all that still runs killed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="up-"))
     folder.chmod(0o711)
-    ports = {f"PAAS_{name}_PORT": str(free_port()) for name in _PORTS}
+    ports = {
+        f"PAAS_{name}_PORT": str(port)
+        for name, port in zip(_PORTS, _free_ports(len(_PORTS)), strict=True)
+    }
     ports |= {f"PAAS_{name}_PORT": str(_three_free_ports()) for name in ("NOMAD", "CONSUL")}
     engines_own = ("PAAS_", "NOMAD_", "CONSUL_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(engines_own)}
