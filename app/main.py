@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from app import faults, log, loop
 from app.container import Container, database_url, open_container
 from app.http import health, landing, presence
+from app.http.protocol import BoundedProtocol
 from app.migrate import migrate_if_behind
 from app.settings import Settings, load_settings
 
