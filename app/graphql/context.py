@@ -85,7 +85,7 @@ class Context:
         if self.actor is None:
             raise Unauthenticated(
                 "This needs a token.",
-                hint="Send the header 'Authorization: Bearer paas_…'; `paas admin token` makes one.",
+                hint="Send the header 'Authorization: Bearer paas_…'; `paas admin token create` makes one.",
             )
         return self.actor
 

@@ -99,7 +99,7 @@ async def _holder(session: AsyncSession, secret: str) -> tuple[ApiToken, Actor]:
     if row is None or not _is_valid(row[0], datetime.now(UTC)):
         raise Unauthenticated(
             "The token is not known, was revoked or has expired.",
-            hint="Send 'Authorization: Bearer paas_…' with a token of `paas admin token`.",
+            hint="Send 'Authorization: Bearer paas_…' with a token of `paas admin token create`.",
         )
     token, user = row[0], row[1]
     actor = Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, token_id=token.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,29 @@ def test_every_listed_command_can_be_loaded() -> None:
         assert command is not None
         result = CliRunner().invoke(command, ["--help"])
         assert result.exit_code == 0, (name, result.output)
+
+
+def test_every_command_that_is_told_to_type_exists() -> None:
+    """In messages, hints and pages: quoted, so that prose about a `paas` is left alone."""
+    root = Path(__file__).resolve().parents[2]
+    pages = [root / "README.md", *root.glob("docs/**/*.md"), *root.glob("nomad/**/*.md")]
+    quoted = re.compile(
+        r"(?:`|type: |^|with: )paas ((?:[a-z][a-z-]*(?: |(?=`|$|\W)))+)", re.MULTILINE
+    )
+    told = {
+        line.strip()
+        for file in (*root.glob("app/**/*.py"), *pages)
+        for line in quoted.findall(file.read_text())
+    }
+    assert {"up", "admin purge", "engine install", "doctor"} <= told
+    for line in sorted(told):
+        command: click.Command = cli
+        for word in line.split():
+            if not isinstance(command, click.Group):
+                break
+            found = command.get_command(click.Context(command), word)
+            assert found is not None, f"`paas {line}` does not exist"
+            command = found
 
 
 def test_failure_of_ours_is_two_lines_not_a_traceback(tmp_path: Path) -> None:
