@@ -29,7 +29,7 @@ variable "registry" {
 variable "program" {
   type        = string
   default     = "/opt/paas/venv/bin/paas"
-  description = "On the control node: python3 -m venv /opt/paas/venv; /opt/paas/venv/bin/pip install paas"
+  description = "On the control node, in a clone: python3 -m venv /opt/paas/venv; /opt/paas/venv/bin/pip install ."
 }
 
 job "paas" {
