@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engines.cluster import require_nomad
-from tests.up.platform import Home, temporary_home, until
+from tests.up.platform import Home, Running, temporary_home, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,6 +33,8 @@ def test_demo_answers_and_a_second_run_keeps_it(home: Home) -> None:
     assert status == 200, first.output
     until(lambda: in_catalog(home, "paas-api") == [home.port("API")])
     assert home.get("NOMAD", "/v1/jobs?namespace=*")[0] == 403, "its ACLs are on"
+    for name, title in (("api", "API"), ("worker", "Worker")):
+        serves_while_it_comes_back(home, first, name, f"{title} is back")
     assert first.interrupt() == 0
     assert home.processes() == []
 
@@ -46,6 +48,20 @@ def test_demo_answers_and_a_second_run_keeps_it(home: Home) -> None:
     assert second.interrupt() == 0
     assert home.processes() == []
     assert took < 60
+
+
+def serves_while_it_comes_back(home: Home, running: Running, name: str, told: str) -> None:
+    before = home.recorded(name)
+    before.kill()
+    served = set()
+
+    def is_back() -> bool:
+        served.add(home.demo()[0])
+        return told in running.output
+
+    until(is_back)
+    assert served == {200}
+    assert home.recorded(name).pid != before.pid
 
 
 def in_catalog(home: Home, service: str) -> list[int]:
