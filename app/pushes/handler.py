@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from app.access.actor import Actor
 from app.access.find import Place
+from app.access.permissions import Permission, require
 from app.db import Database
+from app.errors import Forbidden, NotFound, Unauthenticated
 from app.faults import checkpoint
 from app.models import App, Push, PushStatus
 from app.ports.repositories import (
@@ -24,6 +26,7 @@ from app.pushes.progress import DATABASE_ERRORS
 from app.reconcile.wake import WakeListener
 from app.refs import ZERO, branch_of
 from app.settings import Settings
+from app.tokens import service as tokens
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class PushHandler:
         assert place.app is not None
         self._pushes = pushes
         self._actor = actor
+        self._organization_id = place.organization.id
         self._app: App = place.app
 
     async def __call__(self, push: ReceivedPush) -> Sequence[RefResult]:
@@ -62,6 +66,9 @@ class PushHandler:
             return triaged.refused
         try:
             ids = await self._record(triaged.accepted)
+        except (Unauthenticated, Forbidden, NotFound) as error:
+            refused = [RefResult(update.ref, error.message) for update in triaged.accepted]
+            return [*triaged.refused, *refused]
         except DATABASE_ERRORS:
             logger.exception("push to %s: not recorded", self._app.id, extra={"app": self._app.id})
             refused = [RefResult(update.ref, _NOTHING_CHANGED) for update in triaged.accepted]
@@ -74,7 +81,13 @@ class PushHandler:
         return [*triaged.refused, *results]
 
     async def _record(self, updates: Sequence[RefUpdate]) -> list[str]:
+        """Asks again whether the actor may: the client chose how long its objects took to arrive.
+
+        Raises Unauthenticated, Forbidden or NotFound.
+        """
         async with self._pushes.database.write_transaction() as session:
+            await tokens.confirm(session, self._actor)
+            await require(session, self._actor, self._organization_id, Permission.CODE_PUSH)
             pushes = service.record(session, self._app, self._actor.user_id, updates)
         checkpoint("push.recorded")
         return [push.id for push in pushes]

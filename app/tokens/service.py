@@ -111,6 +111,25 @@ def _is_to_be_recorded(token: ApiToken) -> bool:
     return used is None or datetime.now(UTC) - used >= _USE_RECORDED_EVERY
 
 
+async def confirm(session: AsyncSession, actor: Actor) -> None:
+    """For a request that took its time, say a slow push.
+
+    Raises Unauthenticated when the actor's token was revoked or has expired since it was admitted.
+    """
+    if actor.token_id is None:
+        return
+    token = await session.get(ApiToken, actor.token_id, populate_existing=True)
+    if token is None or not _is_valid(token, datetime.now(UTC)):
+        raise _no_good()
+
+
+def _no_good() -> Unauthenticated:
+    return Unauthenticated(
+        "The token is not known, was revoked or has expired.",
+        hint="Send 'Authorization: Bearer paas_…' with a token of `paas admin token`.",
+    )
+
+
 def _is_valid(token: ApiToken, now: datetime) -> bool:
     return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
 

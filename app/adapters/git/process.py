@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 64 * 1024
 """Bytes passed on at a time."""
 _GRACE_SECONDS = 5.0
+_MEMORY_BYTES = 2 * 1024**3
 _TAIL_BYTES = 2000
 
 
@@ -55,6 +58,15 @@ async def spawn(
         raise ExternalFailure(
             "The program git is not on PATH.", hint="Install git 2.38 or newer."
         ) from error
+
+
+def limit_memory(process: Process) -> None:
+    """Of it and of each helper that it starts, where the system can: git holds a commit or tree whole, and a
+    push of 1 MB can unfold into one of 1 GB. Mapped packs do not count."""
+    if sys.platform == "linux":
+        with contextlib.suppress(ProcessLookupError):
+            limits = (_MEMORY_BYTES, _MEMORY_BYTES)
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, limits)
 
 
 async def pump(process: Process, exchange: Exchange) -> None:

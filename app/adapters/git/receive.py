@@ -24,7 +24,7 @@ from typing import BinaryIO
 from app.adapters.git.home import GitHome
 from app.adapters.git.lock import receiving
 from app.adapters.git.pktline import FLUSH, packet, read_packet, read_section
-from app.adapters.git.process import CHUNK, end, log_failure, pump, spawn, tail
+from app.adapters.git.process import CHUNK, end, limit_memory, log_failure, pump, spawn, tail
 from app.adapters.git.push_head import PushHead, read_head
 from app.adapters.git.shallow import accept_boundary, pretending
 from app.errors import InvalidInput
@@ -159,6 +159,7 @@ async def receive_pack(
                 env=home.environment(_version(exchange.protocol), **pipes.variables, **boundary),
                 pass_fds=(*pipes.hooks_ends, lock),
             )
+            limit_memory(process)
             pipes.release_hooks_ends()
             feeding = asyncio.create_task(_feed(head, exchange.body, process))
             talking = asyncio.create_task(_converse(conversation, handler, head, path, home))

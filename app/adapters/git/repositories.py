@@ -255,7 +255,10 @@ class LocalRepositories:
         return path
 
     def _prepare(self) -> None:
+        """Closed to others, since apps and builds run on this machine as users who may pass through the home."""
         if not self._prepared:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.chmod(0o700)
             self._home.prepare()
             self._prepared = True
 
