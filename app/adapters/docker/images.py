@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,18 +32,32 @@ log = logging.getLogger(__name__)
 
 _MEGABYTE = 1024 * 1024
 _CACHE_TAG = "cache"
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HTTP_SECONDS = 15
 _OTHERS = "A Procfile app or a static site (index.html) needs no Docker."
 
 
-@dataclass(frozen=True)
+@dataclass
 class ImageBuilder:
     settings: Settings
     engine: Literal["embedded", "nomad"]
+    _known: DockerClient | None = None
+    """One that built before: it is not asked each time whether it can, but when a build fails."""
 
     async def build(self, build: BuildInput, area: Area, write: WriteLine) -> BuildOutput:
         """Raises BuildFailed."""
-        client = await self._client()
+        client, self._known = self._known or await self._client(), None
+        try:
+            output = await self._built(client, build, area, write)
+        except (BuildFailed, ExternalFailure):
+            await self._client()
+            raise
+        self._known = client
+        return output
+
+    async def _built(
+        self, client: DockerClient, build: BuildInput, area: Area, write: WriteLine
+    ) -> BuildOutput:
         dockerfile = _dockerfile(build.source)
         scratch = await asyncio.to_thread(area.scratch, build.build_id)
         work = _Work(client, build, scratch, self.settings, write)
@@ -163,27 +178,40 @@ class _Work:
         return identity.read_text().strip()
 
     async def push(self, repository: str) -> str:
-        """Returns the reference by digest. Raises BuildFailed(IMAGE_PUSH_FAILED)."""
+        """Returns the reference by digest. Raises BuildFailed(IMAGE_PUSH_FAILED).
+
+        The tag for the cache is moved in the shadow of the layers' upload: it is the same image.
+        """
         await self.write(f"Pushing the image to {self.settings.registry}")
+        tags = (self.build_input.build_id, _CACHE_TAG)
+        pushes = [self._push(repository, tag) for tag in tags]
+        said = await asyncio.gather(*pushes, return_exceptions=True)
+        for outcome in said:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        found = _DIGEST.search(str(said[0]))
+        if found is None:
+            raise ExternalFailure(f"docker names no digest of {repository} after its push.")
+        return f"{repository}@{found[1]}"
+
+    async def _push(self, repository: str, tag: str) -> str:
+        """Returns what docker said."""
+        scratch = self.scratch / f"push-{tag}"
+        scratch.mkdir()
         lines: list[str] = []
 
         async def remember(line: str) -> None:
             lines.append(line)
 
-        for tag in (self.build_input.build_id, _CACHE_TAG):
-            env = {**_engine_address(), **_operators_configuration()}
-            status = await self._run(["push", "--quiet", f"{repository}:{tag}"], env, remember)
-            if status != 0:
-                raise BuildFailed(
-                    FailureCode.IMAGE_PUSH_FAILED,
-                    f"The image could not be pushed to {self.settings.registry}: {' '.join(lines)[-400:]}",
-                    "Redeploy to try again; if it stays, check that the registry answers and has room.",
-                )
-        found = await self.client.inspect(f"{repository}:{self.build_input.build_id}")
-        digests = [d for d in found.get("RepoDigests") or () if d.startswith(f"{repository}@")]
-        if not digests:
-            raise ExternalFailure(f"The engine knows no digest of {repository} after its push.")
-        return str(digests[0])
+        env = {**_engine_address(), **_operators_configuration()}
+        command = ["push", f"{repository}:{tag}"]
+        if await self._run(command, env, remember, scratch=scratch) != 0:
+            raise BuildFailed(
+                FailureCode.IMAGE_PUSH_FAILED,
+                f"The image could not be pushed to {self.settings.registry}: {' '.join(lines)[-400:]}",
+                "Redeploy to try again; if it stays, check that the registry answers and has room.",
+            )
+        return "\n".join(lines)
 
     def _secrets(self) -> list[str]:
         """Files that only we can read, given to the steps that mount them; never arguments or layers."""
@@ -203,11 +231,13 @@ class _Work:
         arguments: list[str],
         env: Mapping[str, str],
         write: WriteLine,
+        *,
         cwd: Path | None = None,
+        scratch: Path | None = None,
     ) -> int:
         command = Command(
             [self.client.path, *arguments],
-            self.scratch,
+            scratch or self.scratch,
             self.build_input.build_id,
             cwd=cwd,
             env=env,
