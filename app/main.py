@@ -49,6 +49,21 @@ def _routes(container: Container) -> list[BaseRoute]:
     ]
 
 
+def server_config(settings: Settings, application: ASGIApp) -> uvicorn.Config:
+    """How it listens."""
+    return uvicorn.Config(
+        application,
+        host=settings.api_host,
+        port=settings.api_port,
+        http=BoundedProtocol,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+
+
 async def serve(settings: Settings) -> None:
     """Bring the schema up to date, then serve until SIGTERM or SIGINT."""
     log.configure(settings)
@@ -56,17 +71,7 @@ async def serve(settings: Settings) -> None:
     await migrate_if_behind(database_url(settings))
     container = await open_container(settings, role="api")
     try:
-        config = uvicorn.Config(
-            create_app(container),
-            host=settings.api_host,
-            port=settings.api_port,
-            http=BoundedProtocol,
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
+        config = server_config(settings, create_app(container))
         await uvicorn.Server(config).serve()
     finally:
         await container.close()
