@@ -95,7 +95,9 @@ class PruneReconciler:
             self._unknown_slugs = unknown - self._unknown_slugs
 
     async def _remove_unknown_images(self, lease: HeldLease) -> None:
-        held = await self._builder.images()
+        async with self._database.read_session() as session:
+            platform = await queries.platform(session)
+        held = await self._builder.images(platform)
         async with self._database.read_session() as session:
             known = await queries.known_artifacts(session)
             running = await queries.unfinished_among(session, held.keys())

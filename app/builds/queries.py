@@ -19,6 +19,7 @@ from app.models import (
     Instance,
     Lease,
     Organization,
+    Platform,
     Project,
     Release,
 )
@@ -45,6 +46,7 @@ async def log_lines(
 class BuildJob:
     """A build and the names around it, read at once."""
 
+    platform: str
     build: Build
     app_name: str
     """``acme/storefront/web``"""
@@ -84,7 +86,7 @@ async def locked(session: AsyncSession, build_id: str) -> Build | None:
 
 async def job(session: AsyncSession, build_id: str) -> BuildJob | None:
     statement = (
-        select(Build, App, Project.slug, Organization.slug)
+        select(Build, App, Project.slug, Organization.slug, select(Platform.id).scalar_subquery())
         .join(App, Build.app_id == App.id)
         .join(Project, App.project_id == Project.id)
         .join(Organization, Project.organization_id == Organization.id)
@@ -93,8 +95,13 @@ async def job(session: AsyncSession, build_id: str) -> BuildJob | None:
     row = (await session.execute(statement)).first()
     if row is None:
         return None
-    build, app, project, organization = row
-    return BuildJob(build, f"{organization}/{project}/{app.slug}", app.repository_key)
+    build, app, project, organization, platform = row
+    return BuildJob(platform, build, f"{organization}/{project}/{app.slug}", app.repository_key)
+
+
+async def platform(session: AsyncSession) -> str:
+    """The id of this database's platform."""
+    return (await session.scalars(select(Platform.id))).one()
 
 
 async def status_of(session: AsyncSession, build_id: str) -> BuildStatus | None:

@@ -189,6 +189,7 @@ class BuildReconciler:
             raise _not_exported(error) from error
         faults.checkpoint("build.exported")
         build = BuildInput(
+            platform=job.platform,
             build_id=job.build.id,
             app_id=job.build.app_id,
             app_name=job.app_name,

@@ -26,6 +26,8 @@ class BuildFailed(Exception):
 
 @dataclass(frozen=True)
 class BuildInput:
+    platform: str
+    """Which platform builds: it removes no image of another's."""
     build_id: str
     app_id: str
     app_name: str
@@ -62,8 +64,8 @@ class Builder(Protocol):
         """Ids of the builds that have something to ``clean``, those that are running among them."""
         ...
 
-    async def images(self) -> Mapping[str, str]:
-        """Build id to reference of every image that this machine has built and still holds."""
+    async def images(self, platform: str) -> Mapping[str, str]:
+        """Build id to reference of every image that this machine has built for it and still holds."""
         ...
 
     async def remove_image(self, reference: str) -> None:

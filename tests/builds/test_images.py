@@ -14,7 +14,7 @@ import pytest
 from app.adapters.docker import client as docker_client
 from app.ids import new_id
 from app.models import BuildKind, FailureCode
-from tests.builds.workshop import Workshop, others_processes
+from tests.builds.workshop import PLATFORM, Workshop, others_processes
 from tests.engines.docker import BASE_IMAGE, DockerEngine
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "dockerfile-app"
@@ -43,9 +43,10 @@ async def test_without_a_registry_the_image_is_this_machines(
     labels = image["Config"]["Labels"]
     assert labels["paas.organization"] == "acme"
     assert labels["org.opencontainers.image.revision"] == "c" * 40
-    assert built.artifact in (await workshop.builder.images()).values()
+    assert built.artifact in (await workshop.builder.images(PLATFORM)).values()
+    assert built.artifact not in (await workshop.builder.images("plt_other")).values()
     await workshop.builder.remove_image(built.artifact)
-    assert built.artifact not in (await workshop.builder.images()).values()
+    assert built.artifact not in (await workshop.builder.images(PLATFORM)).values()
 
 
 @pytest.mark.docker
@@ -57,9 +58,9 @@ async def test_with_a_registry_the_image_is_known_by_digest(
     assert built.artifact.startswith(f"{image_registry}/acme/storefront/web@sha256:")
     docker_engine.run("image", "rm", "--force", built.artifact)
     assert docker_engine.run("run", "--rm", built.artifact).endswith("42")
-    assert built.artifact in (await workshop.builder.images()).values()
+    assert built.artifact in (await workshop.builder.images(PLATFORM)).values()
     await workshop.builder.remove_image(built.artifact)
-    assert built.artifact not in (await workshop.builder.images()).values()
+    assert built.artifact not in (await workshop.builder.images(PLATFORM)).values()
     digest = built.artifact.partition("@")[2]
     url = f"http://{image_registry}/v2/acme/storefront/web/manifests/{digest}"
     with pytest.raises(HTTPError, match="404"):

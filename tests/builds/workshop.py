@@ -17,6 +17,7 @@ from app.ids import new_id
 from app.ports.builder import BuildFailed, BuildInput, BuildOutput
 from app.settings import Settings
 
+PLATFORM = "plt_test"
 Tree = Mapping[str, str | bytes]
 
 
@@ -47,6 +48,7 @@ class Workshop:
         """``self.log`` is this build's log afterwards."""
         self.log.clear()
         given = BuildInput(
+            platform=PLATFORM,
             build_id=build_id or new_id("bld"),
             app_id=app_id,
             app_name="acme/storefront/web",

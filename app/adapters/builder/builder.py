@@ -63,8 +63,8 @@ class LocalBuilder:
     async def leftovers(self) -> list[str]:
         return [path.name.removesuffix(".slug") for path in self._area.staging.iterdir()]
 
-    async def images(self) -> Mapping[str, str]:
-        return await self._images.held()
+    async def images(self, platform: str) -> Mapping[str, str]:
+        return await self._images.held(platform)
 
     async def remove_image(self, reference: str) -> None:
         await self._images.remove(reference)

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _MEGABYTE = 1024 * 1024
 _CACHE_TAG = "cache"
+_PLATFORM_LABEL = "paas.platform"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HTTP_SECONDS = 15
 _OTHERS = "A Procfile app or a static site (index.html) needs no Docker."
@@ -76,11 +77,12 @@ class ImageBuilder:
             identity = (await client.inspect(reference))["Id"]
             await client.ask("image", "rm", "--force", identity)
 
-    async def held(self) -> Mapping[str, str]:
+    async def held(self, platform: str) -> Mapping[str, str]:
         """Build id to reference. Without an engine there are none."""
+        mine = f"--filter=label={_PLATFORM_LABEL}={platform}"
         try:
             client = await find_client()
-            ids = await client.ask("image", "ls", "--quiet", "--no-trunc", "--filter=label=paas=1")
+            ids = await client.ask("image", "ls", "--quiet", "--no-trunc", mine)
             found = [await client.inspect(image) for image in dict.fromkeys(ids.split())]
         except ExternalFailure:
             return {}
@@ -263,6 +265,7 @@ def _labels(build: BuildInput) -> dict[str, str]:
     organization, _, rest = build.app_name.partition("/")
     return {
         "paas": "1",
+        _PLATFORM_LABEL: build.platform,
         "paas.organization": organization,
         "paas.app": rest,
         "paas.build": build.build_id,

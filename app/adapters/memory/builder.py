@@ -62,7 +62,7 @@ class MemoryBuilder:
     async def leftovers(self) -> list[str]:
         return sorted(self.unfinished)
 
-    async def images(self) -> Mapping[str, str]:
+    async def images(self, platform: str) -> Mapping[str, str]:
         return dict(self.held_images)
 
     async def remove_image(self, reference: str) -> None:
