@@ -18,13 +18,13 @@ from app.tokens import service as tokens
 from tests.git.world import Clone, GitWorld
 
 
-async def commit_of(clone: Clone, megabytes: int) -> str:
+async def commit_of(clone: Clone, megabytes: int, *options: str) -> str:
     """Of little but one character, so that all of it is a few kilobytes on the wire."""
     await clone.commit("first", index__html="hello")
     message = clone.folder / ".git" / "long"
     message.write_text(("a" * 1023 + "\n") * 1024 * megabytes)
     tree = await clone.ok("rev-parse", "HEAD^{tree}")
-    return await clone.ok("commit-tree", tree, "-F", str(message))
+    return await clone.ok("commit-tree", tree, *options, "-F", str(message))
 
 
 async def test_a_commit_that_unfolds_beyond_reason_is_not_read(world: GitWorld) -> None:
@@ -54,6 +54,18 @@ async def test_git_is_given_so_much_memory_for_a_push_and_no_more(
     ran = await clone.push("-o", "no-wait", f"{sha}:refs/heads/main")
     assert ran.status != 0
     assert "Out of memory" in ran.err, ran
+    assert await world.repositories.branches(world.key) == {}
+
+
+async def test_a_shallow_push_has_no_more_read_than_fits(world: GitWorld) -> None:
+    elsewhere = await world.clone()
+    sha = await commit_of(elsewhere, 9, "-p", "HEAD")
+    await elsewhere.ok("update-ref", "refs/heads/main", sha)
+    shallow = await world.clone()
+    await shallow.ok("fetch", "-q", "--depth=1", f"file://{elsewhere.folder}", "main")
+    ran = await shallow.push("FETCH_HEAD:refs/heads/topic")
+    assert ran.status != 0
+    assert "ends in too many commits" in ran.err, ran
     assert await world.repositories.branches(world.key) == {}
 
 

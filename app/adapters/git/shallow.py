@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ SHALLOW_FILE = "GIT_SHALLOW_FILE"
 """git reads this file in place of ``$GIT_DIR/shallow``."""
 _LOCK_ATTEMPTS = 100
 _LOCK_WAIT_SECONDS = 0.05
+_MAX_BOUNDARY_BYTES = 8 * 1024**2
+"""Of the boundary's commits together: some 30,000 of usual size."""
 
 
 async def accept_boundary(
@@ -68,21 +71,39 @@ async def _lock(path: Path) -> Path:
 async def _lacking_a_parent(
     path: Path, commits: Sequence[str], env: Mapping[str, str]
 ) -> list[str]:
-    parents: dict[str, list[str]] = {}
-    for commit in commits:
-        try:
-            text = await run("-C", str(path), "cat-file", "commit", commit, env=env)
-        except GitFailed:
-            continue
-        header = text.partition(b"\n\n")[0].decode(errors="replace")
-        parents[commit] = [
-            line.removeprefix("parent ")
-            for line in header.splitlines()
-            if line.startswith("parent ")
-        ]
+    parents = await _parents(path, commits, env)
     wanted = [parent for of_one in parents.values() for parent in of_one]
     missing = await _missing(path, wanted, env)
     return [commit for commit, of_one in parents.items() if missing.intersection(of_one)]
+
+
+async def _parents(
+    path: Path, commits: Sequence[str], env: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Of those that are commits here. Two processes for all of them, and no more is read than fits.
+
+    Raises InvalidInput when it does not.
+    """
+    request = "".join(f"{commit}\n" for commit in dict.fromkeys(commits)).encode()
+    checked = await run("-C", str(path), "cat-file", "--batch-check", env=env, stdin=request)
+    found = [line.split() for line in checked.decode().splitlines()]
+    sizes = {name: int(size) for name, kind, *rest in found if kind == "commit" for size in rest}
+    if sum(sizes.values()) > _MAX_BOUNDARY_BYTES:
+        raise InvalidInput(
+            "the history of the push ends in too many commits",
+            hint="Run `git fetch --unshallow`, then push again.",
+        )
+    request = "".join(f"{commit}\n" for commit in sizes).encode()
+    answer = await run("-C", str(path), "cat-file", "--batch", env=env, stdin=request)
+    unread = io.BytesIO(answer)
+    parents: dict[str, list[str]] = {}
+    for commit, size in sizes.items():
+        unread.readline()
+        header = unread.read(size).partition(b"\n\n")[0].decode(errors="replace")
+        words = (line.split(" ", 1) for line in header.split("\n"))
+        parents[commit] = [rest[0] for keyword, *rest in words if keyword == "parent"]
+        unread.readline()
+    return parents
 
 
 async def _missing(path: Path, objects: Sequence[str], env: Mapping[str, str]) -> set[str]:
