@@ -158,6 +158,15 @@ def _three_free_ports() -> int:
         return first
 
 
+def _kill_all(home: Home) -> None:
+    """Until a look finds none: what supervises may have started another since the last one."""
+    while left := home.processes():
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=5)
+
+
 @contextmanager
 def temporary_home(engine: str = "embedded") -> Iterator[Home]:
     """Below a folder that other users may enter; with all that still runs killed at the end."""
@@ -174,8 +183,7 @@ def temporary_home(engine: str = "embedded") -> Iterator[Home]:
     try:
         yield home
     finally:
-        for process in home.processes():
-            process.kill()
+        _kill_all(home)
         for link in folder.iterdir():
             if link.is_symlink():
                 shutil.rmtree(link.resolve(), ignore_errors=True)
