@@ -4,7 +4,7 @@ On the embedded engine and on Nomad, a slug and (on Nomad) an image; the first d
 update of it. Both sides use the same machine, engine and router, take turns, and have their builds warm.
 Each phase's share is its part of the medians' sum.
 
-    make bench-push-to-live [which, e.g. WHAT=nomad_image]
+    make bench-push-to-live; or python -m bench.push_to_live nomad_image embedded_slug …
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench._floor import Floor
 from bench._world import SAMPLE_OF, World, world
 from tests.e2e.story import Checkout
 
-ROUNDS = 2
+ROUNDS = 7
 TARGET_RATIO = 1.10
 KINDS = {"embedded": ("slug",), "nomad": ("slug", "image")}
 _REST_SECONDS = 4.0

@@ -20,6 +20,8 @@ from app.models import BuildLogLine, FailureCode
 from app.ports.builder import BuildFailed
 from app.reconcile.lease import HeldLease, LeaseLost
 
+PROGRESS = "build-progress"
+"""What wakes whoever follows a build; not its reconciler, which would look after it at every line."""
 BATCH_LINES = 50
 BATCH_SECONDS = 0.2
 LINE_LIMIT = 2000
@@ -96,7 +98,7 @@ class BuildLog:
             async with self._database.write_transaction() as session:
                 await self._lease.guard(session)
                 await session.execute(insert(BuildLogLine), rows)
-                await session.wake("build", self._build_id)
+                await session.wake(PROGRESS, self._build_id)
         except (SQLAlchemyError, OSError) as error:
             raise LogUnavailable(
                 f"the log of {self._build_id} cannot be stored: {error}"

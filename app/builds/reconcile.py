@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import faults
 from app.builds import queries, service
-from app.builds.log import BuildLog, LogUnavailable, build_log
+from app.builds.log import PROGRESS, BuildLog, LogUnavailable, build_log
 from app.builds.queries import BuildJob
 from app.crypto import SecretBox
 from app.db import Database
@@ -223,7 +223,7 @@ class BuildReconciler:
                 build.runtime = dict(outcome.runtime)
             for instance_id in await queries.waiting_instances(session, key):
                 await session.wake("instance", instance_id)
-            await session.wake("build", key)
+            await session.wake(PROGRESS, key)
 
     async def _check_kept(self, output: BuildOutput) -> None:
         if output.kind is BuildKind.SLUG and not await self._slugs.has(output.artifact):

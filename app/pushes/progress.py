@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.builds.log import PROGRESS
 from app.db import Database
 from app.deployments.queries import steps as deployment_steps
 from app.models import (
@@ -135,7 +136,7 @@ class Follower:
             views = await _views(session, self._push_ids, ingress_port=self._ingress_port)
             builds = sorted({view.build_id for view in views if view.build_id is not None})
             self._keys = {("deployment", view.id) for view in views}
-            self._keys |= {("build", build_id) for build_id in builds}
+            self._keys |= {(PROGRESS, build_id) for build_id in builds}
             lines = self._screen.opening(views)
             for build_id in builds:
                 if not self._screen.shows_log(views, build_id):

@@ -81,7 +81,7 @@ async def test_every_instance_that_waits_is_woken(
     await listener.execute("SELECT 1")
     await listener.close()
     waiting = {f"instance:{placed.instance.id}", f"instance:{staging.instance.id}"}
-    assert waiting | {f"build:{queued.id}"} <= set(heard)
+    assert waiting | {f"build-progress:{queued.id}"} <= set(heard)
 
 
 async def test_failure_of_the_app_is_recorded_in_words(yard: Yard, placed: Placed) -> None:
