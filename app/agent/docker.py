@@ -31,6 +31,8 @@ _HOME_LABEL = "paas.home"
 _KNOWN_SECONDS = 5.0
 _PULL_SECONDS = 600.0
 _KEPT_LINES = 500
+_MOST_PROCESSES = 4096
+"""Of one container, threads included: a fork bomb must not take the machine."""
 
 
 class DockerFailure(Exception):
@@ -195,6 +197,7 @@ class DockerDriver:
                 "Init": bool(spec.config.get("init")),
                 "Memory": spec.memory_mb << 20,
                 "MemorySwap": spec.memory_mb << 20,
+                "PidsLimit": _MOST_PROCESSES,
                 "NanoCpus": spec.cpu * 1_000_000,
                 "PortBindings": {inside: [{"HostIp": "127.0.0.1", "HostPort": str(copy.port)}]},
                 "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},

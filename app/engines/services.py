@@ -113,7 +113,7 @@ def nomad(binary: Path, home: Path, options: NomadOptions) -> ServiceSpec:
 
 
 def _nomad_config(folder: Path, options: NomadOptions) -> dict[str, Any]:
-    docker: dict[str, Any] = {"gc": [{"image": False}]}
+    docker: dict[str, Any] = {"gc": [{"image": False}], "pids_limit": 4096}
     if options.docker_socket:
         docker["endpoint"] = options.docker_socket
     plugins: list[dict[str, Any]] = [{"docker": [{"config": [docker]}]}]

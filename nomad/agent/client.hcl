@@ -89,6 +89,9 @@ plugin "docker" {
   config {
     allow_privileged = false
 
+    # Processes and threads of one container: a fork bomb must not take the node.
+    pids_limit = 4096
+
     volumes {
       enabled = false
     }

@@ -65,8 +65,9 @@ async def test_an_image_runs_and_answers_and_leaves_nothing(
     tail = await sample.scheduler.log_tail(sample.ref, only(seen).id, lines=50)
     assert list(tail[:2]) == ["two", "lines|"]
     assert len(containers()) == 1
-    shown = docker_engine.run("inspect", "--format", "{{.HostConfig.Memory}}", *containers())
-    assert shown == str(64 << 20)
+    limits = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}"
+    shown = docker_engine.run("inspect", "--format", limits, *containers())
+    assert shown == f"{64 << 20} 4096"
 
     await sample.scheduler.stop(sample.ref, purge=True)
     await sample.until(lambda seen: seen.modify_index == 0 and not seen.allocations)
