@@ -1,7 +1,7 @@
 """What a Python tree asks to be installed, and how far the result may be shared. Pure but for reading.
 
-Only plain names from the default registry are *shareable* between apps: a path, a URL or an option could
-bring in what the text alone does not determine.
+Only plain names are *shareable* between apps: a path, a URL or an option could bring in what the text alone
+does not determine, and a lock may name any registry.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ _PLAIN = re.compile(
     r"(;[^@/\\]*)?"  # marker
 )
 _EDITABLE = re.compile(r"(-e|--editable)[\s=]+")
-_PYPI = {"https://pypi.org/simple", "https://pypi.org/simple/"}
 
 
 @dataclass(frozen=True)
@@ -82,18 +81,9 @@ def _from_lock(lock: str, project: str) -> Requirements:
     packages = _toml(lock, "uv.lock").get("package", [])
     if not isinstance(packages, list):
         raise _malformed("uv.lock", "it lists no packages")
-    sources = [package.get("source", {}) for package in packages]
-    local = [source for source in sources if not source.keys() & {"registry", "git", "url"}]
-    configured = "uv" in _toml(project, "pyproject.toml").get("tool", {})
-    registries = {source.get("registry") for source in sources} - {None}
-    foreign = any(source.keys() & {"git", "url"} for source in sources) or registries - _PYPI
-    return Requirements(
-        "",
-        lock,
-        project,
-        shareable=not configured and not foreign and len(local) <= 1,
-        needs_tree=len(local) > 1,
-    )
+    local = [p for p in packages if not p.get("source", {}).keys() & {"registry", "git", "url"}]
+    _toml(project, "pyproject.toml")
+    return Requirements("", lock, project, needs_tree=len(local) > 1)
 
 
 def _lines(text: str) -> list[str]:
