@@ -182,24 +182,19 @@ class _Work:
     async def push(self, repository: str) -> str:
         """Returns the reference by digest. Raises BuildFailed(IMAGE_PUSH_FAILED).
 
-        The tag for the cache is moved in the shadow of the layers' upload: it is the same image.
+        The cache's tag only follows: a registry may refuse either manifest ("blob unknown") when both
+        pushes mount or upload the same layers at once.
         """
         await self.write(f"Pushing the image to {self.settings.registry}")
-        tags = (self.build_input.build_id, _CACHE_TAG)
-        pushes = [self._push(repository, tag) for tag in tags]
-        said = await asyncio.gather(*pushes, return_exceptions=True)
-        for outcome in said:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        found = _DIGEST.search(str(said[0]))
+        said = await self._push(repository, self.build_input.build_id)
+        await self._push(repository, _CACHE_TAG)
+        found = _DIGEST.search(said)
         if found is None:
             raise ExternalFailure(f"docker names no digest of {repository} after its push.")
         return f"{repository}@{found[1]}"
 
     async def _push(self, repository: str, tag: str) -> str:
         """Returns what docker said."""
-        scratch = self.scratch / f"push-{tag}"
-        scratch.mkdir()
         lines: list[str] = []
 
         async def remember(line: str) -> None:
@@ -207,7 +202,7 @@ class _Work:
 
         env = {**_engine_address(), **_operators_configuration()}
         command = ["push", f"{repository}:{tag}"]
-        if await self._run(command, env, remember, scratch=scratch) != 0:
+        if await self._run(command, env, remember) != 0:
             raise BuildFailed(
                 FailureCode.IMAGE_PUSH_FAILED,
                 f"The image could not be pushed to {self.settings.registry}: {' '.join(lines)[-400:]}",
@@ -233,13 +228,11 @@ class _Work:
         arguments: list[str],
         env: Mapping[str, str],
         write: WriteLine,
-        *,
         cwd: Path | None = None,
-        scratch: Path | None = None,
     ) -> int:
         command = Command(
             [self.client.path, *arguments],
-            scratch or self.scratch,
+            self.scratch,
             self.build_input.build_id,
             cwd=cwd,
             env=env,
