@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -47,32 +47,35 @@ Found = dict[str, list[Pair]]
 
 def main() -> int:
     found: Found = {}
+    holds = []
     for engine, kinds in KINDS.items():
         wanted = [kind for kind in kinds if not sys.argv[1:] or f"{engine}_{kind}" in sys.argv[1:]]
-        if wanted:
-            found |= _on(engine, wanted)
-    samples = {
-        name: [{side: asdict(sample) for side, sample in pair.items()} for pair in pairs]
-        for name, pairs in found.items()
-    }
-    keep("push_to_live", samples)
-    holds = [_report(name, pairs) for name, pairs in found.items()]
+        for name, pairs in _on(engine, wanted):
+            found[name] = pairs
+            holds.append(_report(name, pairs))
+            keep(
+                "push_to_live", {name: [_plain(p) for p in pairs] for name, pairs in found.items()}
+            )
     return 0 if holds and all(holds) else 1
 
 
-def _on(engine: str, kinds: list[str]) -> Found:
-    """Nothing where the engine cannot be had, saying why."""
-    found: Found = {}
+def _plain(pair: Pair) -> dict[str, Any]:
+    return {side: asdict(sample) for side, sample in pair.items()}
+
+
+def _on(engine: str, kinds: list[str]) -> Iterator[tuple[str, list[Pair]]]:
+    """Each figure as soon as it is measured. Nothing where the engine cannot be had, saying why."""
+    if not kinds:
+        return
     try:
         with world(engine) as there:
             for kind in kinds:
                 there.warm_up(kind)
                 rounds = [_round(there, kind, number) for number in range(ROUNDS + 1)][1:]
                 for case in ("first", "update"):
-                    found[f"{engine}_{kind}_{case}"] = [each[case] for each in rounds]
+                    yield f"{engine}_{kind}_{case}", [each[case] for each in rounds]
     except pytest.skip.Exception as missing:
         print(f"push_to_live.{engine} not measured: {missing}")
-    return found
 
 
 def _round(there: World, kind: str, number: int) -> dict[str, Pair]:
