@@ -81,6 +81,7 @@ async def test_an_operator_sees_what_a_job_is(cluster: Cluster, sample: SampleJo
     )
     assert inspected["Job"]["Meta"] == {
         "paas": "1",
+        "platform": "plt_test",
         "organization": "contract",
         "project": "suite",
         "app": sample.app,
