@@ -31,6 +31,8 @@ _HOME_LABEL = "paas.home"
 _KNOWN_SECONDS = 5.0
 _PULL_SECONDS = 600.0
 _KEPT_LINES = 500
+_STDOUT, _STDERR, _ENGINE_ERROR = 1, 2, 3
+"""Streams of a container's log, as the Engine API frames them."""
 _MOST_PROCESSES = 4096
 """Of one container, threads included: a fork bomb must not take the machine."""
 
@@ -243,12 +245,20 @@ def _raise_pull_error(answer: bytes) -> None:
 
 
 def _unframe(content: bytes) -> bytes:
-    """Docker's multiplexed stream without its 8-byte headers (stream, three zeros, length)."""
+    """Docker's multiplexed stream without its 8-byte headers (stream, three zeros, length).
+
+    Raises DockerFailure with what the engine says in its own stream: the container is being removed, say.
+    """
     parts, at = [], 0
     while (
-        at + 8 <= len(content) and content[at] in (1, 2) and content[at + 1 : at + 4] == b"\0\0\0"
+        at + 8 <= len(content)
+        and content[at] in (_STDOUT, _STDERR, _ENGINE_ERROR)
+        and content[at + 1 : at + 4] == b"\0\0\0"
     ):
         length = int.from_bytes(content[at + 4 : at + 8], "big")
-        parts.append(content[at + 8 : at + 8 + length])
+        part = content[at + 8 : at + 8 + length]
+        if content[at] == _ENGINE_ERROR:
+            raise DockerFailure(part.decode(errors="replace").strip(), 404)
+        parts.append(part)
         at += 8 + length
     return b"".join(parts) if parts else content
