@@ -24,10 +24,10 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     from app.builds.prune import PruneReconciler
     from app.builds.reconcile import BuildReconciler
     from app.builds.service import ensure
-    from app.deployments.drift import DriftReconciler
-    from app.deployments.reconcile import InstanceReconciler
-    from app.deployments.teardown import TeardownReconciler
+    from app.drift.reconcile import DriftReconciler
     from app.pushes.reconcile import PushReconciler, RepositoryReconciler
+    from app.rollouts.reconcile import InstanceReconciler
+    from app.teardown.reconcile import TeardownReconciler
 
     settings, database, box = container.settings, container.database, container.secret_box
     # A slug runs on either engine, but not an image that only this machine's Docker holds.

@@ -31,11 +31,8 @@ from app.adapters.memory.slugs import MemorySlugStore
 from app.builds.service import ensure
 from app.crypto import SecretBox
 from app.db import Database
-from app.deployments import rendering
-from app.deployments.drift import Drift, DriftReconciler
-from app.deployments.reconcile import InstanceReconciler
 from app.deployments.releases import seal_environment
-from app.deployments.state import load
+from app.drift.reconcile import Drift, DriftReconciler
 from app.ids import new_id
 from app.migrate import migrate
 from app.models import (
@@ -52,6 +49,9 @@ from app.models import (
 from app.ports.scheduler import JobRef
 from app.reconcile.driver import Driver
 from app.reconcile.wake import WakeListener
+from app.rollouts import rendering
+from app.rollouts.reconcile import InstanceReconciler
+from app.rollouts.state import load
 
 SIZES = (250, 500, 1000, 2000)
 PASSES = 7

@@ -17,15 +17,15 @@ from app.graphql.context import Info
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shows
 from app.projects.graphql import Project
-from app.tokens.graphql import User
 
 if TYPE_CHECKING:
     from app.deployments.graphql import Deployment
     from app.instances.graphql import Instance
+    from app.pushes.graphql import Push
 
 DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
 InstanceType = Annotated["Instance", strawberry.lazy("app.instances.graphql")]
-PushType = Annotated["Push", strawberry.lazy("app.apps.graphql")]
+PushType = Annotated["Push", strawberry.lazy("app.pushes.graphql")]
 
 INSTANCES = Listing(
     row=models.Instance,
@@ -35,9 +35,6 @@ INSTANCES = Listing(
     where=lambda _: [models.Environment.deleted_at.is_(None)],
 )
 PUSHES = Listing(row=models.Push, parent=models.Push.app_id, key=models.Push.id, descending=True)
-DEPLOYMENTS_OF_PUSH = Listing(
-    row=models.Deployment, parent=models.Deployment.push_id, key=models.Deployment.id
-)
 
 
 @shows(models.App)
@@ -101,49 +98,6 @@ class App(Node):
         before: Before = None,
     ) -> Connection[PushType]:
         return await info.context.connection(PUSHES, self.id, first, after, last, before)
-
-
-@shows(models.Push)
-@strawberry.type(description="A ref that somebody moved with `git push`.")
-class Push(Node):
-    ref: str = strawberry.field(description="In full: `refs/heads/main`.")
-    before_sha: str
-    after_sha: str = strawberry.field(description="All zeros when the ref was deleted.")
-    status: models.PushStatus
-    reason: str | None = strawberry.field(
-        description="Why it was skipped or rejected, as the git client was told."
-    )
-    created_at: datetime
-    finished_at: datetime | None
-    app_id: strawberry.Private[str]
-    user_id: strawberry.Private[str | None]
-
-    @strawberry.field(description="It was accepted, and no environment wants its branch.")
-    def skipped(self) -> bool:
-        return self.status is models.PushStatus.SKIPPED
-
-    @strawberry.field
-    async def app(self, info: Info) -> App:
-        found: App = await info.context.shown(models.App, self.app_id)
-        return found
-
-    @strawberry.field
-    async def user(self, info: Info) -> User | None:
-        found: User | None = await info.context.shown_or_none(models.User, id=self.user_id)
-        return found
-
-    @strawberry.field(description="One for each environment that the branch matched.")
-    async def deployments(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[DeploymentType]:
-        return await info.context.connection(
-            DEPLOYMENTS_OF_PUSH, self.id, first, after, last, before
-        )
 
 
 @strawberry.input

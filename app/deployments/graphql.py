@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 from sqlalchemy import select
@@ -12,7 +12,6 @@ from app import models
 from app.access import find
 from app.access.actor import Actor
 from app.access.permissions import Permission
-from app.apps.graphql import Push
 from app.builds import graphql as builds
 from app.db import WriteSession
 from app.deployments import preview, queries, service
@@ -22,9 +21,12 @@ from app.graphql.context import Context, Info
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
 from app.instances.graphql import Instance, Scale, StagedChanges, organization_of, staged
-from app.pushes.branch import deploy_branch
 from app.tokens.graphql import User
 
+if TYPE_CHECKING:
+    from app.pushes.graphql import Push
+
+PushType = Annotated["Push", strawberry.lazy("app.pushes.graphql")]
 DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
 PHASES = tuple(models.DeploymentPhase)
 
@@ -121,7 +123,7 @@ class Deployment(Node):
         return found
 
     @strawberry.field
-    async def push(self, info: Info) -> Push | None:
+    async def push(self, info: Info) -> PushType | None:
         found: Push | None = await info.context.shown_or_none(models.Push, id=self.push_id)
         return found
 
@@ -289,17 +291,6 @@ class DeploymentPayload(MutationPayload):
 
 
 @strawberry.type
-class BranchDeployPayload(MutationPayload):
-    deployments: list[Deployment] = strawberry.field(
-        default_factory=list, description="One for each environment that the branch matches."
-    )
-    skipped: bool | None = None
-    reason: str | None = strawberry.field(
-        default=None, description="Why these environments, or why none."
-    )
-
-
-@strawberry.type
 class DeploymentMutations:
     @strawberry.mutation(description="A commit that was built before is not built again.")
     async def deployment_create(
@@ -314,25 +305,6 @@ class DeploymentMutations:
             return DeploymentPayload(deployment=Deployment.of(row))
 
         return await mutate(info, DeploymentPayload, work)
-
-    @strawberry.mutation(
-        description="The branch's newest commit, wherever a push to it would go. No match is no error:"
-        " `skipped` is true and `reason` says why."
-    )
-    async def branch_deploy(
-        self, info: Info, app_id: strawberry.ID, branch: str
-    ) -> BranchDeployPayload:
-        async def work(session: WriteSession, actor: Actor) -> BranchDeployPayload:
-            app = await find.app(session, actor, id=app_id)
-            repositories = info.context.container.repositories
-            found, deployed = await deploy_branch(session, actor, app, repositories, branch=branch)
-            return BranchDeployPayload(
-                deployments=[Deployment.of(row) for _, row in deployed],
-                skipped=not found.environments,
-                reason=found.reason,
-            )
-
-        return await mutate(info, BranchDeployPayload, work)
 
     @strawberry.mutation(
         description="Asks for it: what ran before is put back, then it ends as CANCELED."

@@ -12,8 +12,6 @@ from app.access.actor import Actor
 from app.access.find import place_of
 from app.access.permissions import Permission, require
 from app.db import Database
-from app.deployments import failures, rendering
-from app.deployments.state import Frozen, Loaded, load
 from app.errors import InvalidInput, NotFound
 from app.instances import plan as instance_plan
 from app.instances import queries as instance_queries
@@ -21,6 +19,8 @@ from app.instances.plan import Desired, PendingChanges
 from app.models import Build, BuildKind, BuildStatus, Deployment, Instance, Release
 from app.ports.builder import SlugStore
 from app.ports.scheduler import JobPlan, Scheduler
+from app.rollouts import failures, rendering
+from app.rollouts.state import Frozen, Loaded, load
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from app.graphql.scalars import CONFIG
 from app.instances.graphql import InstanceMutations
 from app.organizations.graphql import OrganizationMutations, OrganizationQueries
 from app.projects.graphql import ProjectMutations
+from app.pushes.graphql import PushMutations
 from app.reconcile.graphql import ReconcilerQueries
 from app.tokens.graphql import TokenMutations, ViewerQueries
 
@@ -50,6 +51,7 @@ class Mutation(
     EnvironmentMutations,
     AppMutations,
     InstanceMutations,
+    PushMutations,
     DeploymentMutations,
     TokenMutations,
 ):

@@ -14,7 +14,6 @@ from app.adapters.memory.slugs import MemorySlugStore
 from app.crypto import SecretBox
 from app.db import Database, WriteSession
 from app.deployments import service
-from app.deployments.reconcile import InstanceReconciler
 from app.ids import new_id
 from app.instances import secrets
 from app.models import (
@@ -35,6 +34,7 @@ from app.models import (
 from app.ports.scheduler import JobRef, Observation
 from app.reconcile.driver import Driver
 from app.reconcile.wake import WakeListener
+from app.rollouts.reconcile import InstanceReconciler
 from jobs.render import Job, job_id_of, namespace_of
 from tests.factories import Placed
 

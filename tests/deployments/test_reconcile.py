@@ -132,7 +132,7 @@ async def test_an_app_that_needs_more_than_its_memory_is_told_the_limit(
 async def test_an_app_that_fits_nowhere_fails_with_the_reason(
     stage: Stage, web: Placed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.deployments.failures.NO_ROOM_SECONDS", 0.1)
+    monkeypatch.setattr("app.rollouts.failures.NO_ROOM_SECONDS", 0.1)
     before = await stage.deployed(web, A)
     await stage.set_scale(web, memory_mb=1_000_000)
     queued = await stage.push(web, A)
@@ -184,7 +184,7 @@ async def test_a_newer_push_supersedes_what_is_queued(stage: Stage, web: Placed)
 async def test_a_healthy_app_that_the_router_ignores_is_not_called_live(
     stage: Stage, web: Placed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.deployments.failures.ROUTE_SECONDS", 0.2)
+    monkeypatch.setattr("app.rollouts.failures.ROUTE_SECONDS", 0.2)
     stage.ingress.deaf = True
     queued = await stage.push(web, A)
     await stage.run()

@@ -12,14 +12,14 @@ from sqlalchemy import update
 
 from app.adapters.git.repositories import LocalRepositories
 from app.adapters.memory.cluster import Behaviour
-from app.deployments.drift import DriftReconciler
-from app.deployments.teardown import TeardownReconciler
+from app.drift.reconcile import DriftReconciler
 from app.models import App, DeploymentStatus, Environment, Instance, Project
 from app.models import Platform as PlatformRow
 from app.ports.scheduler import JobRef
 from app.reconcile.driver import Driver
 from app.reconcile.reconciler import Reconciler
 from app.reconcile.wake import WakeListener
+from app.teardown.reconcile import TeardownReconciler
 from tests.deployments.stage import Stage, ref_of
 from tests.factories import Placed, make_instance
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from app.deployments.drift import Drift, DriftReconciler
+from app.drift.reconcile import Drift, DriftReconciler
 from app.models import TERMINAL_STATUSES, Deployment, Instance, Lease, Push, Release
 from app.ports.scheduler import AllocationState
 from tests.deployments.stage import Stage, ref_of

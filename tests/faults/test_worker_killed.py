@@ -19,11 +19,11 @@ from app.adapters.git.repositories import LocalRepositories
 from app.adapters.memory.cluster import Behaviour
 from app.crypto import SecretBox
 from app.db import Database
-from app.deployments.steps import STEPS
-from app.deployments.teardown import STEPS as TEARDOWN_STEPS
-from app.deployments.teardown import TeardownReconciler
 from app.models import App, Deployment, DeploymentStatus, Environment, Project
 from app.reconcile.driver import Driver
+from app.rollouts.steps import STEPS
+from app.teardown.reconcile import STEPS as TEARDOWN_STEPS
+from app.teardown.reconcile import TeardownReconciler
 from tests.deployments.stage import Stage
 from tests.factories import Placed, make_instance
 from tests.faults import invariants

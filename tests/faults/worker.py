@@ -15,12 +15,12 @@ from app.adapters.git.repositories import LocalRepositories
 from app.adapters.memory.slugs import MemorySlugStore
 from app.crypto import load_secret_box
 from app.db import Database
-from app.deployments.drift import DriftReconciler
-from app.deployments.reconcile import InstanceReconciler
-from app.deployments.teardown import TeardownReconciler
+from app.drift.reconcile import DriftReconciler
 from app.reconcile.driver import Driver
 from app.reconcile.wake import WakeListener
+from app.rollouts.reconcile import InstanceReconciler
 from app.settings import load_settings
+from app.teardown.reconcile import TeardownReconciler
 from tests.deployments.stage import Builds
 from tests.faults.remote import remote_ingress, remote_scheduler
 

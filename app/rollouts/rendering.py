@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.deployments.state import Frozen, Loaded
 from app.models import BuildKind
 from app.ports.builder import SlugStore
+from app.rollouts.state import Frozen, Loaded
 from jobs import Artifact, Capabilities, JobInput, Scale, render
 from jobs.render import Job
 

@@ -17,16 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import faults
 from app.crypto import SecretBox
 from app.db import Database, WriteSession
-from app.deployments import failures, plan, progress, releases
-from app.deployments.engine import Engine
-from app.deployments.failures import Failure
-from app.deployments.state import (
-    DeploymentView,
-    Loaded,
-    instances_with_work,
-    load,
-    releases_to_keep,
-)
+from app.deployments import releases
 from app.models import (
     App,
     Build,
@@ -47,6 +38,16 @@ from app.ports.scheduler import (
     SchedulerUnavailable,
 )
 from app.reconcile.lease import HeldLease, LeaseLost
+from app.rollouts import failures, plan, progress
+from app.rollouts.engine import Engine
+from app.rollouts.failures import Failure
+from app.rollouts.state import (
+    DeploymentView,
+    Loaded,
+    instances_with_work,
+    load,
+    releases_to_keep,
+)
 
 log = logging.getLogger(__name__)
 

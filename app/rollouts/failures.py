@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.deployments.state import ReleaseView
 from app.models import DeploymentPhase, FailureCode
 from app.ports.scheduler import Allocation, AllocationState, Observation, RolloutStatus
+from app.rollouts.state import ReleaseView
 
 TAIL_LINES = 50
 NO_ROOM_SECONDS = 15.0

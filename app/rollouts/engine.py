@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 from app import faults
 from app.crypto import SecretBox
-from app.deployments import failures, rendering
-from app.deployments.state import Frozen, Loaded
 from app.errors import Conflict, ExternalFailure
 from app.instances import secrets
 from app.ports.builder import SlugStore
 from app.ports.ingress import Ingress
 from app.ports.scheduler import JobRef, Observation, Scheduler
 from app.reconcile.lease import HeldLease
+from app.rollouts import failures, rendering
+from app.rollouts.state import Frozen, Loaded
 from jobs import Capabilities
 from jobs.render import Job, secrets_path_of, service_name_of
 

@@ -14,7 +14,6 @@ from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import Database, WriteSession
-from app.deployments.failures import Failure
 from app.models import (
     Deployment,
     DeploymentPhase,
@@ -23,6 +22,7 @@ from app.models import (
     StepStatus,
 )
 from app.reconcile.lease import HeldLease
+from app.rollouts.failures import Failure
 
 _ENDED_AS = {
     DeploymentStatus.SUCCEEDED: StepStatus.SUCCEEDED,

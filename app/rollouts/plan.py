@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.deployments import failures
-from app.deployments.failures import Failure
-from app.deployments.state import DeploymentView, Fate, ReleaseView, State
 from app.models import BuildStatus, DeploymentPhase, DeploymentStatus
 from app.ports.scheduler import Observation, RolloutStatus
+from app.rollouts import failures
+from app.rollouts.failures import Failure
+from app.rollouts.state import DeploymentView, Fate, ReleaseView, State
 
 WATCH_SECONDS = 20.0
 """A watch ends by itself, so that a lost wake-up costs no more than this."""

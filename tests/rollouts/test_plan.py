@@ -8,10 +8,6 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.deployments import plan
-from app.deployments.failures import Failure
-from app.deployments.plan import next_action
-from app.deployments.state import BuildView, DeploymentView, Fate, ReleaseView, State
 from app.models import BuildStatus, DeploymentPhase, DeploymentStatus, FailureCode
 from app.ports.scheduler import (
     Allocation,
@@ -21,6 +17,10 @@ from app.ports.scheduler import (
     Rollout,
     RolloutStatus,
 )
+from app.rollouts import plan
+from app.rollouts.failures import Failure
+from app.rollouts.plan import next_action
+from app.rollouts.state import BuildView, DeploymentView, Fate, ReleaseView, State
 
 REF = JobRef("acme", "storefront-web-production")
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

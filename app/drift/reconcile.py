@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Database
 from app.deployments.queries import UNFINISHED
-from app.deployments.state import Fate
 from app.models import App, Deployment, Environment, Instance, Organization, Platform, Project
 from app.ports.ingress import Ingress
 from app.ports.scheduler import JobRef, JobSummary, Scheduler
 from app.reconcile.lease import HeldLease
+from app.rollouts.state import Fate
 from jobs.render import job_id_of, namespace_of, service_name_of
 
 log = logging.getLogger(__name__)
