@@ -1,6 +1,6 @@
 """Tables and their status enums. One module a noun; importing this package registers them all."""
 
-from app.models.access import ApiToken, Membership, Role, User
+from app.models.access import ApiToken, Membership, ProjectMembership, Role, User
 from app.models.base import Base
 from app.models.build import Build, BuildKind, BuildLogLine, BuildStatus
 from app.models.deployment import (
@@ -14,7 +14,17 @@ from app.models.deployment import (
     Release,
     StepStatus,
 )
-from app.models.project import App, Environment, EnvVar, Instance, Organization, Project
+from app.models.event import Event, EventKind
+from app.models.idempotency import IdempotencyKey
+from app.models.project import (
+    App,
+    Environment,
+    EnvVar,
+    Instance,
+    Organization,
+    PreviewRule,
+    Project,
+)
 from app.models.push import Push, PushStatus
 from app.models.reconcile import Lease, Platform, ReconcilerStatus
 
@@ -34,13 +44,18 @@ __all__ = [
     "DeploymentTrigger",
     "EnvVar",
     "Environment",
+    "Event",
+    "EventKind",
     "FailureCode",
+    "IdempotencyKey",
     "Instance",
     "Lease",
     "Membership",
     "Organization",
     "Platform",
+    "PreviewRule",
     "Project",
+    "ProjectMembership",
     "Push",
     "PushStatus",
     "ReconcilerStatus",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     ForeignKey,
     Index,
     LargeBinary,
     String,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -58,8 +60,42 @@ class Environment(Base):
     display_name: Mapped[str] = mapped_column(String(200))
     branch_pattern: Mapped[str] = mapped_column(String(255))
     is_default: Mapped[bool] = mapped_column(default=False)
+    protected_for: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))
+    """The roles that may deploy here, and read or write its variables, besides owners; null: any that may
+    elsewhere."""
     created_at: Mapped[CreatedAt]
     deleted_at: Mapped[Timestamp | None]
+    preview_branch: Mapped[str | None] = mapped_column(Text)
+    """Set on one that a branch made by the project's preview rule: it goes with that branch."""
+    expires_at: Mapped[Timestamp | None]
+    """A preview that is not deployed to until then is deleted."""
+
+    @property
+    def is_preview(self) -> bool:
+        return self.preview_branch is not None
+
+
+class PreviewRule(Base):
+    """A branch that ``branch_pattern`` matches best makes its own environment; at most one rule a project."""
+
+    __tablename__ = "preview_rule"
+
+    project_id: Mapped[str] = mapped_column(
+        String(40), ForeignKey("project.id", ondelete="CASCADE"), primary_key=True
+    )
+    branch_pattern: Mapped[str] = mapped_column(String(255))
+    slug_template: Mapped[str] = mapped_column(String(63))
+    """``{branch}`` stands for the branch as a slug."""
+    source_environment_id: Mapped[str | None] = mapped_column(
+        ForeignKey("environment.id", ondelete="SET NULL")
+    )
+    """Whose variables and scale are copied. None: it was removed, and nothing is made any more."""
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"))
+    """Who set it, and may read what is copied; None for the platform's operator."""
+    max_environments: Mapped[int]
+    idle_hours: Mapped[int | None]
+    """None: only with its branch."""
+    created_at: Mapped[CreatedAt]
 
 
 class App(Base):

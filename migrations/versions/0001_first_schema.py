@@ -190,6 +190,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("preview_branch", sa.Text(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["project_id"],
             ["project.id"],
@@ -205,6 +207,41 @@ def upgrade() -> None:
         ["project_id"],
         unique=True,
         postgresql_where=sa.text("is_default"),
+    )
+    op.create_table(
+        "preview_rule",
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("branch_pattern", sa.String(length=255), nullable=False),
+        sa.Column("slug_template", sa.String(length=63), nullable=False),
+        sa.Column("source_environment_id", sa.String(length=40), nullable=True),
+        sa.Column("user_id", sa.String(length=40), nullable=True),
+        sa.Column("max_environments", sa.Integer(), nullable=False),
+        sa.Column("idle_hours", sa.Integer(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+            name=op.f("fk_preview_rule_project_id_project"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["source_environment_id"],
+            ["environment.id"],
+            name=op.f("fk_preview_rule_source_environment_id_environment"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+            name=op.f("fk_preview_rule_user_id_user_account"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_preview_rule")),
     )
     op.create_table(
         "build",
@@ -653,6 +690,43 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("deployment_id", "phase", name=op.f("pk_deployment_step")),
     )
+    op.create_table(
+        "idempotency_key",
+        sa.Column("actor_id", sa.String(length=40), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("request_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("actor_id", "key", name=op.f("pk_idempotency_key")),
+    )
+    op.create_table(
+        "event",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("organization_id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=True),
+        sa.Column("environment_id", sa.String(length=40), nullable=True),
+        sa.Column("app_id", sa.String(length=40), nullable=True),
+        sa.Column("instance_id", sa.String(length=40), nullable=True),
+        sa.Column("deployment_id", sa.String(length=40), nullable=True),
+        sa.Column("user_id", sa.String(length=40), nullable=True),
+        sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+    )
+    op.create_index(op.f("ix_event_created_at"), "event", ["created_at"], unique=False)
+    op.create_index("ix_event_instance_id_id", "event", ["instance_id", "id"], unique=False)
+    op.create_index("ix_event_organization_id_id", "event", ["organization_id", "id"], unique=False)
     # ### end Alembic commands ###
     op.create_foreign_key(
         "fk_instance_current_release_id_release",
