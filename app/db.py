@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import asyncpg
 from sqlalchemy import text
@@ -23,7 +24,11 @@ from sqlalchemy.ext.asyncio import (
 
 from app.errors import ExternalFailure
 
+if TYPE_CHECKING:
+    from app.access.actor import Actor
+
 WAKE_CHANNEL = "paas_wake"
+_NUMBERING_LOCK = 0x7061617365766E74
 
 
 class ReadSession(AsyncSession):
@@ -33,12 +38,36 @@ class ReadSession(AsyncSession):
 class WriteSession(AsyncSession):
     """One transaction; committed by ``Database.write_transaction`` and nobody else."""
 
+    acting_for: Actor | None = None
+    """On whose behalf rows change; None: the platform's own work, of its reconcilers."""
+
+    def act_for(self, actor: Actor) -> None:
+        """Said by whoever opens a transaction for an actor, and by every question of permission."""
+        self.acting_for = actor
+
     async def wake(self, kind: str, key: str) -> None:
         """At commit, wake whoever reconciles ``kind`` for ``key`` (e.g. ``"instance"``, its id)."""
         await self.execute(
             text("SELECT pg_notify(:channel, :payload)"),
             {"channel": WAKE_CHANNEL, "payload": f"{kind}:{key}"},
         )
+
+    def add_last(self, row: object) -> None:
+        """Store it right before the commit, where its number is given in the order of commits.
+
+        A number that is given earlier may become visible after a larger one, and a reader who goes on from
+        the largest that he has seen would miss it.
+        """
+        self.info.setdefault("last", []).append(row)
+
+    async def store_last(self) -> None:
+        """Under a lock that is let go once the commit is visible; nothing else is locked after it."""
+        rows = self.info.pop("last", None)
+        if rows:
+            await self.flush()
+            await self.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _NUMBERING_LOCK})
+            self.add_all(rows)
+            await self.flush()
 
 
 def asyncpg_url(url: str) -> str:
@@ -106,6 +135,7 @@ class Database:
     async def write_transaction(self) -> AsyncIterator[WriteSession]:
         async with self._write() as session, session.begin():
             yield session
+            await session.store_last()
 
     async def close(self) -> None:
         await self.engine.dispose()

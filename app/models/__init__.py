@@ -16,6 +16,7 @@ from app.models.deployment import (
 )
 from app.models.event import Event, EventKind
 from app.models.idempotency import IdempotencyKey
+from app.models.identity import Invitation, PasswordLink, UserIdentity, UserSession
 from app.models.project import (
     App,
     Environment,
@@ -49,9 +50,11 @@ __all__ = [
     "FailureCode",
     "IdempotencyKey",
     "Instance",
+    "Invitation",
     "Lease",
     "Membership",
     "Organization",
+    "PasswordLink",
     "Platform",
     "PreviewRule",
     "Project",
@@ -63,4 +66,6 @@ __all__ = [
     "Role",
     "StepStatus",
     "User",
+    "UserIdentity",
+    "UserSession",
 ]

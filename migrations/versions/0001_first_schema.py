@@ -75,6 +75,11 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("permissions", sa.ARRAY(sa.String(length=40)), nullable=True),
+        sa.Column("organization_id", sa.String(length=40), nullable=True),
+        sa.Column("project_id", sa.String(length=40), nullable=True),
+        sa.Column("environment_id", sa.String(length=40), nullable=True),
+        sa.Column("app_id", sa.String(length=40), nullable=True),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["user_account.id"],
@@ -183,6 +188,7 @@ def upgrade() -> None:
         sa.Column("display_name", sa.String(length=200), nullable=False),
         sa.Column("branch_pattern", sa.String(length=255), nullable=False),
         sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("protected_for", sa.ARRAY(sa.String(length=32)), nullable=True),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -727,7 +733,54 @@ def upgrade() -> None:
     op.create_index(op.f("ix_event_created_at"), "event", ["created_at"], unique=False)
     op.create_index("ix_event_instance_id_id", "event", ["instance_id", "id"], unique=False)
     op.create_index("ix_event_organization_id_id", "event", ["organization_id", "id"], unique=False)
+    op.create_table(
+        "project_membership",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=False),
+        sa.Column("user_id", sa.String(length=40), nullable=False),
+        sa.Column(
+            "role",
+            sa.Enum(
+                "owner", "admin", "developer", "viewer", name="role", native_enum=False, length=32
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+            name=op.f("fk_project_membership_project_id_project"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+            name=op.f("fk_project_membership_user_id_user_account"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_project_membership")),
+        sa.UniqueConstraint(
+            "project_id", "user_id", name=op.f("uq_project_membership_project_id_user_id")
+        ),
+    )
+    op.create_index(
+        op.f("ix_project_membership_user_id"), "project_membership", ["user_id"], unique=False
+    )
     # ### end Alembic commands ###
+    for table in ("organization", "project", "environment", "app"):
+        op.create_foreign_key(
+            f"fk_api_token_{table}_id_{table}",
+            "api_token",
+            table,
+            [f"{table}_id"],
+            ["id"],
+            ondelete="CASCADE",
+        )
     op.create_foreign_key(
         "fk_instance_current_release_id_release",
         "instance",

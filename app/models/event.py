@@ -1,0 +1,69 @@
+"""What happened, in the order in which it became visible: for people, subscriptions and webhooks."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from sqlalchemy import BigInteger, Identity, Index, String
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, CreatedAt, enum_column
+
+
+class EventKind(enum.StrEnum):
+    """``{noun}.{what happened to it}``. A new kind needs no migration; an old one keeps its meaning."""
+
+    DEPLOYMENT_CREATED = "deployment.created"
+    """Payload: ``number``, ``trigger``, ``commit_sha``."""
+    DEPLOYMENT_SUCCEEDED = "deployment.succeeded"
+    """Payload: ``number``, ``commit_sha``; so too of the three below."""
+    DEPLOYMENT_FAILED = "deployment.failed"
+    """Payload: also ``code`` and ``message``."""
+    DEPLOYMENT_CANCELED = "deployment.canceled"
+    DEPLOYMENT_SUPERSEDED = "deployment.superseded"
+    """Payload: also ``superseded_by_id``."""
+    CONTAINER_STARTED = "container.started"
+    """Payload: ``name``, ``release_id``; so too of the others of a container."""
+    CONTAINER_CRASHED = "container.crashed"
+    """It ended by itself. Payload: also ``exit_code``, ``oom_killed``, ``restarts``, ``message``."""
+    CONTAINER_UNHEALTHY = "container.unhealthy"
+    """Its check fails, so that it is sent no requests."""
+    CONTAINER_HEALTHY = "container.healthy"
+    """Its check passes, for the first time or again."""
+    CONTAINER_STOPPED = "container.stopped"
+    """It is gone: the platform or the engine ended it."""
+    VARIABLES_CHANGED = "variables.changed"
+    """Payload: ``set`` and ``unset``, lists of names and never values; ``deployed``."""
+    SCALE_CHANGED = "scale.changed"
+    """Payload: ``replicas``, ``cpu_millis``, ``memory_mb`` as they are now; ``deployed``."""
+
+
+class Event(Base):
+    """Written once, never changed, pruned by age.
+
+    ``id`` is a cursor: it is given at the end of the transaction, under a lock, so that whoever has read
+    up to one will find none before it later (``app.db.WriteSession.add_last``). The ids of what it is
+    about are no foreign keys: it outlives them, so that a deletion can be told too.
+    """
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("ix_event_instance_id_id", "instance_id", "id"),
+        Index("ix_event_organization_id_id", "organization_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kind: Mapped[EventKind] = mapped_column(enum_column(EventKind))
+    organization_id: Mapped[str] = mapped_column(String(40))
+    project_id: Mapped[str | None] = mapped_column(String(40))
+    environment_id: Mapped[str | None] = mapped_column(String(40))
+    app_id: Mapped[str | None] = mapped_column(String(40))
+    instance_id: Mapped[str | None] = mapped_column(String(40))
+    deployment_id: Mapped[str | None] = mapped_column(String(40))
+    user_id: Mapped[str | None] = mapped_column(String(40))
+    """Who caused it; None for what the platform or the app did."""
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    """What may be shown to every member who may read the object: no values of variables."""
+    created_at: Mapped[CreatedAt] = mapped_column(index=True)
