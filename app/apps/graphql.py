@@ -14,6 +14,7 @@ from app.apps import service
 from app.db import WriteSession
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Info
+from app.graphql.idempotency import Key
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shows
 from app.projects.graphql import Project
@@ -124,7 +125,9 @@ class AppPayload(MutationPayload):
 @strawberry.type
 class AppMutations:
     @strawberry.mutation(description="With an instance in every environment of the project.")
-    async def app_create(self, info: Info, input: AppCreateInput) -> AppPayload:
+    async def app_create(
+        self, info: Info, input: AppCreateInput, idempotency_key: Key = None
+    ) -> AppPayload:
         async def work(session: WriteSession, actor: Actor) -> AppPayload:
             row = await service.create(
                 session,
@@ -137,7 +140,7 @@ class AppMutations:
             )
             return AppPayload(app=App.of(row))
 
-        return await mutate(info, AppPayload, work)
+        return await mutate(info, AppPayload, work, key=idempotency_key)
 
     @strawberry.mutation
     async def app_update(self, info: Info, id: strawberry.ID, input: AppUpdateInput) -> AppPayload:

@@ -18,6 +18,7 @@ from app.deployments import preview, queries, service
 from app.errors import NotFound
 from app.graphql.connection import After, Before, Connection, First, Last
 from app.graphql.context import Context, Info
+from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
 from app.instances.graphql import Instance, Scale, StagedChanges, organization_of, staged
@@ -294,7 +295,7 @@ class DeploymentPayload(MutationPayload):
 class DeploymentMutations:
     @strawberry.mutation(description="A commit that was built before is not built again.")
     async def deployment_create(
-        self, info: Info, input: DeploymentCreateInput
+        self, info: Info, input: DeploymentCreateInput, idempotency_key: Key = None
     ) -> DeploymentPayload:
         async def work(session: WriteSession, actor: Actor) -> DeploymentPayload:
             instance = await find.instance(session, actor, id=input.instance_id)
@@ -304,7 +305,7 @@ class DeploymentMutations:
             )
             return DeploymentPayload(deployment=Deployment.of(row))
 
-        return await mutate(info, DeploymentPayload, work)
+        return await mutate(info, DeploymentPayload, work, key=idempotency_key)
 
     @strawberry.mutation(
         description="Asks for it: what ran before is put back, then it ends as CANCELED."
@@ -321,7 +322,9 @@ class DeploymentMutations:
     @strawberry.mutation(
         description="Code, variables and scale of that deployment, in one step and without building."
     )
-    async def deployment_rollback(self, info: Info, id: strawberry.ID) -> DeploymentPayload:
+    async def deployment_rollback(
+        self, info: Info, id: strawberry.ID, idempotency_key: Key = None
+    ) -> DeploymentPayload:
         async def work(session: WriteSession, actor: Actor) -> DeploymentPayload:
             row = await find.deployment(session, actor, id=id)
             box = info.context.container.secret_box
@@ -329,13 +332,17 @@ class DeploymentMutations:
                 deployment=Deployment.of(await service.rollback(session, actor, row, box))
             )
 
-        return await mutate(info, DeploymentPayload, work)
+        return await mutate(info, DeploymentPayload, work, key=idempotency_key)
 
     @strawberry.mutation(
         description="The same build in another environment, with that one's variables and scale."
     )
     async def deployment_promote(
-        self, info: Info, id: strawberry.ID, to_environment_id: strawberry.ID
+        self,
+        info: Info,
+        id: strawberry.ID,
+        to_environment_id: strawberry.ID,
+        idempotency_key: Key = None,
     ) -> DeploymentPayload:
         async def work(session: WriteSession, actor: Actor) -> DeploymentPayload:
             row = await find.deployment(session, actor, id=id)
@@ -344,7 +351,7 @@ class DeploymentMutations:
                 deployment=Deployment.of(await service.promote(session, actor, row, target))
             )
 
-        return await mutate(info, DeploymentPayload, work)
+        return await mutate(info, DeploymentPayload, work, key=idempotency_key)
 
 
 async def _counterpart(

@@ -15,6 +15,7 @@ from app.environments import queries, service
 from app.errors import InvalidInput, NotFound
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Info
+from app.graphql.idempotency import Key
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shows
 from app.projects.graphql import Project
@@ -161,7 +162,7 @@ class EnvironmentPayload(MutationPayload):
 class EnvironmentMutations:
     @strawberry.mutation(description="With an instance of every app of the project.")
     async def environment_create(
-        self, info: Info, input: EnvironmentCreateInput
+        self, info: Info, input: EnvironmentCreateInput, idempotency_key: Key = None
     ) -> EnvironmentPayload:
         async def work(session: WriteSession, actor: Actor) -> EnvironmentPayload:
             row = await service.create(
@@ -176,7 +177,7 @@ class EnvironmentMutations:
             )
             return EnvironmentPayload(environment=Environment.of(row))
 
-        return await mutate(info, EnvironmentPayload, work)
+        return await mutate(info, EnvironmentPayload, work, key=idempotency_key)
 
     @strawberry.mutation
     async def environment_update(

@@ -8,7 +8,7 @@ act on becomes the payload's ``userErrors``; anything else is masked at the edge
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import strawberry
 
@@ -17,12 +17,16 @@ from app.db import WriteSession
 from app.errors import InvalidInput
 from app.graphql.context import Info
 from app.graphql.errors import UserError, known_failure, user_error
+from app.graphql.idempotency import once
 
 
 @strawberry.interface(
     description="What every mutation answers with. With `userErrors`, nothing was changed and the rest is null."
 )
 class MutationPayload:
+    shown_once: ClassVar[frozenset[str]] = frozenset()
+    """Fields that an answer to a repeated request leaves out."""
+
     user_errors: list[UserError] = strawberry.field(default_factory=list)
 
 
@@ -30,9 +34,13 @@ P = TypeVar("P", bound=MutationPayload)
 
 
 async def mutate(
-    info: Info, payload: type[P], work: Callable[[WriteSession, Actor], Awaitable[P]]
+    info: Info,
+    payload: type[P],
+    work: Callable[[WriteSession, Actor], Awaitable[P]],
+    *,
+    key: str | None = None,
 ) -> P:
-    """Run ``work`` in a transaction of its own and commit it.
+    """Run ``work`` in a transaction of its own and commit it; with an idempotency ``key``, once.
 
     Raises Unauthenticated for a request without a token, and whatever is a bug.
     """
@@ -40,7 +48,9 @@ async def mutate(
     actor = context.require_actor()
     try:
         async with context.container.database.write_transaction() as session:
-            return await work(session, actor)
+            if key is None:
+                return await work(session, actor)
+            return await once(info, session, actor, key, payload, work)
     except Exception as error:
         known = known_failure(error)
         if known is None:

@@ -15,6 +15,7 @@ from app.db import WriteSession
 from app.errors import NotFound
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Info
+from app.graphql.idempotency import Key
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shown, shows
 from app.organizations import service
@@ -180,7 +181,7 @@ class MemberRemovePayload(MutationPayload):
 class OrganizationMutations:
     @strawberry.mutation(description="Whoever creates it is its first owner.")
     async def organization_create(
-        self, info: Info, input: OrganizationCreateInput
+        self, info: Info, input: OrganizationCreateInput, idempotency_key: Key = None
     ) -> OrganizationPayload:
         async def work(session: WriteSession, actor: Actor) -> OrganizationPayload:
             row = await service.create(
@@ -188,7 +189,7 @@ class OrganizationMutations:
             )
             return OrganizationPayload(organization=Organization.of(row))
 
-        return await mutate(info, OrganizationPayload, work)
+        return await mutate(info, OrganizationPayload, work, key=idempotency_key)
 
     @strawberry.mutation
     async def organization_update(

@@ -13,6 +13,7 @@ from app.access.actor import Actor
 from app.db import WriteSession
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Info
+from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
 from app.organizations.graphql import Organization
@@ -121,7 +122,9 @@ class ProjectMutations:
     @strawberry.mutation(
         description="With its first environment: `production`, the default, deployed by pushes to `main`."
     )
-    async def project_create(self, info: Info, input: ProjectCreateInput) -> ProjectPayload:
+    async def project_create(
+        self, info: Info, input: ProjectCreateInput, idempotency_key: Key = None
+    ) -> ProjectPayload:
         async def work(session: WriteSession, actor: Actor) -> ProjectPayload:
             organization = await find.organization(session, actor, id=input.organization_id)
             row = await service.create(
@@ -129,7 +132,7 @@ class ProjectMutations:
             )
             return ProjectPayload(project=Project.of(row))
 
-        return await mutate(info, ProjectPayload, work)
+        return await mutate(info, ProjectPayload, work, key=idempotency_key)
 
     @strawberry.mutation
     async def project_update(

@@ -14,6 +14,7 @@ from app.db import WriteSession
 from app.deployments.graphql import Deployment
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Info
+from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
 from app.pushes.branch import deploy_branch
@@ -83,7 +84,7 @@ class PushMutations:
         " `skipped` is true and `reason` says why."
     )
     async def branch_deploy(
-        self, info: Info, app_id: strawberry.ID, branch: str
+        self, info: Info, app_id: strawberry.ID, branch: str, idempotency_key: Key = None
     ) -> BranchDeployPayload:
         async def work(session: WriteSession, actor: Actor) -> BranchDeployPayload:
             app = await find.app(session, actor, id=app_id)
@@ -95,4 +96,4 @@ class PushMutations:
                 reason=found.reason,
             )
 
-        return await mutate(info, BranchDeployPayload, work)
+        return await mutate(info, BranchDeployPayload, work, key=idempotency_key)

@@ -11,6 +11,7 @@ from app.access.actor import Actor
 from app.db import WriteSession
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Info
+from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shown, shows
 from app.tokens import service
@@ -96,6 +97,8 @@ class TokenPayload(MutationPayload):
 
 @strawberry.type
 class TokenCreatePayload(MutationPayload):
+    shown_once = frozenset({"secret"})
+
     token: ApiToken | None = None
     secret: str | None = strawberry.field(default=None, description="Shown this once.")
 
@@ -103,14 +106,16 @@ class TokenCreatePayload(MutationPayload):
 @strawberry.type
 class TokenMutations:
     @strawberry.mutation(description="A further token for the viewer.")
-    async def token_create(self, info: Info, input: TokenCreateInput) -> TokenCreatePayload:
+    async def token_create(
+        self, info: Info, input: TokenCreateInput, idempotency_key: Key = None
+    ) -> TokenCreatePayload:
         async def work(session: WriteSession, actor: Actor) -> TokenCreatePayload:
             token, secret = await service.create_own(
                 session, actor, name=input.name, expires_at=input.expires_at
             )
             return TokenCreatePayload(token=shown(token), secret=secret)
 
-        return await mutate(info, TokenCreatePayload, work)
+        return await mutate(info, TokenCreatePayload, work, key=idempotency_key)
 
     @strawberry.mutation(description="End a token at once. Revoking it again is fine.")
     async def token_revoke(self, info: Info, id: strawberry.ID) -> TokenPayload:
