@@ -27,6 +27,7 @@ from app.models.project import (
     Project,
 )
 from app.models.push import Push, PushStatus
+from app.models.quota import Quota
 from app.models.reconcile import Lease, Platform, ReconcilerStatus
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "ProjectMembership",
     "Push",
     "PushStatus",
+    "Quota",
     "ReconcilerStatus",
     "Release",
     "Role",

@@ -702,6 +702,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("deployment_id", "phase", name=op.f("pk_deployment_step")),
     )
     op.create_table(
+        "quota",
+        sa.Column("holder", sa.String(length=40), nullable=False),
+        sa.Column("apps", sa.Integer(), nullable=True),
+        sa.Column("replicas", sa.Integer(), nullable=True),
+        sa.Column("cpu_millis", sa.BigInteger(), nullable=True),
+        sa.Column("memory_mb", sa.BigInteger(), nullable=True),
+        sa.Column("concurrent_builds", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("holder", name=op.f("pk_quota")),
+    )
+    op.create_table(
         "idempotency_key",
         sa.Column("actor_id", sa.String(length=40), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
