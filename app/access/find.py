@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
+from app.access.scope import Scope
+from app.access.visible import visible_to
 from app.errors import NotFound, PreconditionFailed
 from app.models import (
     App,
@@ -23,14 +25,12 @@ from app.models import (
     Deployment,
     Environment,
     Instance,
-    Membership,
     Organization,
     Project,
 )
 from app.names import is_id, is_slug
 
 Found = TypeVar("Found", bound=Base)
-Statement = TypeVar("Statement", bound="Select[*tuple[Any, ...]]")
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,25 @@ class Place:
         parts = (self.organization, self.project, self.app, self.environment)
         return "/".join(part.slug for part in parts if part is not None)
 
+    @property
+    def scope(self) -> Scope:
+        return Scope(
+            self.organization.id,
+            self.project.id,
+            None if self.environment is None else self.environment.id,
+            None if self.app is None else self.app.id,
+        )
+
     def require_live(self) -> None:
         """Raises PreconditionFailed in a deleted project: nothing in it changes until it is restored."""
         require_live(self.project)
+
+
+def scope_of(noun: Organization | Project) -> Scope:
+    """Of what knows its organization by itself; of anything else: ``place_of`` and its ``scope``."""
+    if isinstance(noun, Organization):
+        return Scope(noun.id)
+    return Scope(noun.organization_id, noun.id)
 
 
 def require_live(project: Project) -> None:
@@ -165,7 +181,8 @@ async def app_place(session: AsyncSession, actor: Actor, slugs: Sequence[str]) -
             App.slug == app_slug,
         )
     )
-    row = (await session.execute(visible_to(actor, statement))).one_or_none()
+    joined = (App, Project, Organization)
+    row = (await session.execute(visible_to(actor, statement, *joined))).one_or_none()
     if row is None:
         raise _not_found(App)
     return Place(app=row[0], project=row[1], organization=row[2])
@@ -236,20 +253,10 @@ async def _one(
             raise _not_found(noun)
         for model, slug in zip(nouns, slugs, strict=True):
             statement = statement.where(model.slug == slug)
-    found = (await session.execute(visible_to(actor, statement))).scalar_one_or_none()
+    found = (await session.execute(visible_to(actor, statement, *nouns))).scalar_one_or_none()
     if found is None:
         raise _not_found(noun)
     return found
-
-
-def visible_to(actor: Actor, statement: Statement) -> Statement:
-    """Only rows of the actor's organizations. The statement must already join Organization."""
-    if actor.is_admin:
-        return statement
-    return statement.join(
-        Membership,
-        and_(Membership.organization_id == Organization.id, Membership.user_id == actor.user_id),
-    )
 
 
 def _not_found(noun: type[Base]) -> NotFound:

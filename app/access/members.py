@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.permissions import Permission, require, role_in
+from app.access.scope import Scope
 from app.db import WriteSession
 from app.errors import Forbidden, NotFound, PreconditionFailed
 from app.ids import new_id
@@ -23,7 +24,7 @@ from app.organizations.queries import lock
 async def list_of(
     session: AsyncSession, actor: Actor, organization: Organization
 ) -> Sequence[tuple[Membership, User]]:
-    await require(session, actor, organization.id, Permission.READ)
+    await require(session, actor, Scope(organization.id), Permission.READ)
     statement = (
         select(Membership, User)
         .join(User, Membership.user_id == User.id)
@@ -37,7 +38,7 @@ async def set_role(
     session: WriteSession, actor: Actor, organization: Organization, user: User, role: Role
 ) -> Membership:
     """Add the member, or change the role. Only owners make owners, or change one."""
-    await require(session, actor, organization.id, Permission.MEMBERS_WRITE)
+    await require(session, actor, Scope(organization.id), Permission.MEMBERS_WRITE)
     await lock(session, organization.id)
     current = await _membership(session, organization, user)
     if role is Role.OWNER or (current is not None and current.role is Role.OWNER):
@@ -62,7 +63,7 @@ async def remove(
     """Anybody may leave; removing another needs the permission. Raises NotFound for a non-member."""
     leaving = actor.user_id == user.id
     needed = Permission.READ if leaving else Permission.MEMBERS_WRITE
-    await require(session, actor, organization.id, needed)
+    await require(session, actor, Scope(organization.id), needed)
     await lock(session, organization.id)
     current = await _membership(session, organization, user)
     if current is None:
@@ -85,7 +86,7 @@ async def _membership(
 
 
 async def _require_owner(session: AsyncSession, actor: Actor, organization: Organization) -> None:
-    if actor.is_admin or await role_in(session, actor, organization.id) is Role.OWNER:
+    if actor.is_admin or await role_in(session, actor, Scope(organization.id)) is Role.OWNER:
         return
     raise Forbidden("Only an owner may make or change owners.", hint="Ask an owner.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from app.access.actor import Actor
-from app.access.find import place_of
+from app.access.find import place_of, scope_of
 from app.access.permissions import Permission, require
 from app.apps import queries
 from app.db import WriteSession, flush_or
@@ -31,7 +31,7 @@ async def create(
     container_port: int = DEFAULT_PORT,
 ) -> App:
     """With an instance in every environment of the project. Raises Taken for a slug or hostname in use."""
-    await require(session, actor, project.organization_id, Permission.APP_WRITE)
+    await require(session, actor, scope_of(project), Permission.APP_WRITE)
     app = App(
         id=new_id("app"),
         project_id=project.id,
@@ -64,7 +64,7 @@ async def update(
 ) -> App:
     """Only what is given changes. A new port is taken up by the next release of each instance."""
     place = await place_of(session, app)
-    await require(session, actor, place.organization.id, Permission.APP_WRITE)
+    await require(session, actor, place.scope, Permission.APP_WRITE)
     await project_queries.lock_live(session, place.project.id)
     app = await queries.current(session, app.id)
     if display_name is not None:
@@ -78,12 +78,14 @@ async def update(
 async def delete(session: WriteSession, actor: Actor, app: App) -> App:
     """Marks it; its instances' reconciler stops the jobs, then the repository and the rows go."""
     place = await place_of(session, app)
-    await require(session, actor, place.organization.id, Permission.APP_DELETE)
+    await require(session, actor, place.scope, Permission.APP_DELETE)
     await project_queries.lock_live(session, place.project.id)
     app = await queries.current(session, app.id)
     app.deleted_at = datetime.now(UTC)
     await session.flush()
     for instance_id in await queries.instance_ids(session, app.id):
         await session.wake("instance", instance_id)
+    for preview in await environment_queries.previews_of(session, app.project_id):
+        await session.wake("preview", preview.id)
     await session.wake("teardown", app.id)
     return app

@@ -21,7 +21,7 @@ from app.graphql.context import Context, Info
 from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
-from app.instances.graphql import Instance, Scale, StagedChanges, organization_of, staged
+from app.instances.graphql import Instance, Scale, StagedChanges, staged
 from app.tokens.graphql import User
 
 if TYPE_CHECKING:
@@ -273,8 +273,8 @@ class DeploymentQueries:
 
 async def _may_deploy(context: Context, deployment: Deployment) -> bool:
     instance = await context.loaders.by_id(models.Instance, deployment.instance_id)
-    organization_id = await organization_of(context, instance.app_id)
-    return await context.allows(organization_id, Permission.DEPLOY)
+    scope = await context.scope_of_instance(instance.app_id, instance.environment_id)
+    return await context.allows(scope, Permission.DEPLOY)
 
 
 @strawberry.input(

@@ -59,7 +59,7 @@ async def deployment_plan(
     """
     async with database.read_session() as session:
         place = await place_of(session, instance)
-        await require(session, actor, place.organization.id, Permission.READ)
+        await require(session, actor, place.scope, Permission.READ)
         loaded = await load(session, instance.id)
         if loaded is None:
             raise NotFound("The instance was removed meanwhile.")

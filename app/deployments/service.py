@@ -134,7 +134,7 @@ async def cancel(session: WriteSession, actor: Actor, deployment: Deployment) ->
     """
     instance = await _instance_of(session, deployment)
     place = await place_of(session, instance)
-    await require(session, actor, place.organization.id, Permission.DEPLOY)
+    await require(session, actor, place.scope, Permission.DEPLOY)
     await session.refresh(deployment, with_for_update=True)
     if deployment.status in TERMINAL_STATUSES:
         raise PreconditionFailed(
@@ -227,7 +227,7 @@ async def _next_number(session: WriteSession, instance: Instance) -> int:
 
 async def _require_deploy(session: AsyncSession, actor: Actor, instance: Instance) -> Place:
     place = await place_of(session, instance)
-    await require(session, actor, place.organization.id, Permission.DEPLOY)
+    await require(session, actor, place.scope, Permission.DEPLOY)
     place.require_live()
     return place
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from sqlalchemy import update as sql_update
 
 from app.access.actor import Actor
-from app.access.find import place_of
+from app.access.find import place_of, scope_of
 from app.access.permissions import Permission, require
 from app.apps import queries as app_queries
 from app.db import WriteSession, flush_or
 from app.environments import queries
-from app.errors import DefaultEnvironment, Taken
+from app.errors import DefaultEnvironment, PreconditionFailed, Taken
 from app.ids import new_id
 from app.instances.pairs import create_pairs
 from app.models import Environment, Project
@@ -32,7 +32,7 @@ async def create(
     make_default: bool = False,
 ) -> Environment:
     """With an instance of every app of the project. Raises Taken for a slug or a hostname in use."""
-    await require(session, actor, project.organization_id, Permission.ENVIRONMENT_WRITE)
+    await require(session, actor, scope_of(project), Permission.ENVIRONMENT_WRITE)
     environment = Environment(
         id=new_id("env"),
         project_id=project.id,
@@ -69,7 +69,7 @@ async def update(
 ) -> Environment:
     """Only what is given changes. Raises DefaultEnvironment when the default would lose its place."""
     place = await place_of(session, environment)
-    await require(session, actor, place.organization.id, Permission.ENVIRONMENT_WRITE)
+    await require(session, actor, place.scope, Permission.ENVIRONMENT_WRITE)
     await project_queries.lock_live(session, place.project.id)
     environment = await queries.current(session, environment.id)
     if display_name is not None:
@@ -91,17 +91,27 @@ async def delete(session: WriteSession, actor: Actor, environment: Environment) 
     The default is refused with DefaultEnvironment.
     """
     place = await place_of(session, environment)
-    await require(session, actor, place.organization.id, Permission.ENVIRONMENT_DELETE)
+    await require(session, actor, place.scope, Permission.ENVIRONMENT_DELETE)
     await project_queries.lock_live(session, place.project.id)
     environment = await queries.current(session, environment.id)
     if environment.is_default:
         raise _keeps_its_default(environment, "be deleted")
+    if await queries.source_of_previews(session, environment):
+        raise PreconditionFailed(
+            f"Preview environments are copied from {environment.slug}.",
+            hint="Let the project's preview rule name another environment first, or remove the rule.",
+        )
+    await mark_deleted(session, environment)
+    return environment
+
+
+async def mark_deleted(session: WriteSession, environment: Environment) -> None:
+    """Its instances are torn down from the commit on. Whether it may go is the caller's to ask."""
     environment.deleted_at = datetime.now(UTC)
     await session.flush()
     for instance_id in await queries.instance_ids(session, environment.id):
         await session.wake("instance", instance_id)
     await session.wake("teardown", environment.id)
-    return environment
 
 
 async def _clear_default(session: WriteSession, project_id: str) -> None:

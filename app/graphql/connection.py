@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -49,6 +49,12 @@ class Listing:
     where: Callable[[Any], Sequence[ColumnElement[bool]]] = _no_filter
     """From the field's own filter argument, which must be hashable."""
     maximum: int = MAXIMUM_PAGE
+
+    def narrowed(self, conditions: Sequence[ColumnElement[bool]]) -> Listing:
+        """Of these only: what the viewer may know of."""
+        if not conditions:
+            return self
+        return replace(self, where=lambda filter: [*self.where(filter), *conditions])
 
 
 @dataclass(frozen=True)

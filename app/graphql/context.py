@@ -10,7 +10,8 @@ import strawberry
 
 from app import models
 from app.access.actor import Actor
-from app.access.permissions import PERMISSIONS, Permission
+from app.access.permissions import Permission, Standing, judge, roles_of
+from app.access.scope import Scope
 from app.errors import Unauthenticated
 from app.graphql import enums as enums  # before any type that mentions one
 from app.graphql.connection import (
@@ -79,7 +80,7 @@ class Context:
 
     def forget(self) -> None:
         """Drop what was read: after a mutation it may no longer be so."""
-        self.loaders = Loaders(self.container.database)
+        self.loaders = Loaders(self.container.database, self.actor)
 
     def require_actor(self) -> Actor:
         if self.actor is None:
@@ -89,32 +90,48 @@ class Context:
             )
         return self.actor
 
-    async def allows(self, organization_id: str, permission: Permission) -> bool:
+    async def allows(self, scope: Scope, permission: Permission) -> bool:
         """``app.access.permissions.allows``, batched over the objects of a request."""
         actor = self.require_actor()
         if actor.is_admin:
             return True
-        role = await self.role_in(organization_id)
-        return role is not None and permission in PERMISSIONS[role]
+        return judge(actor, scope, permission, await self._standing(scope)) is None
 
-    async def role_in(self, organization_id: str) -> models.Role | None:
+    async def role_in(self, scope: Scope) -> models.Role | None:
+        """The viewer's own; None without one, also for an operator."""
+        return (await self._standing(scope)).role_at(scope)
+
+    async def _standing(self, scope: Scope) -> Standing:
+        """``app.access.permissions.standing_of``, batched."""
         user_id = self.require_actor().user_id
         if user_id is None:
-            return None
-        membership = await self.loaders.find(
-            models.Membership, organization_id=organization_id, user_id=user_id
+            return Standing()
+        find = self.loaders.find
+        organization, project, environment = await asyncio.gather(
+            find(models.Membership, organization_id=scope.organization_id, user_id=user_id),
+            find(models.ProjectMembership, project_id=scope.project_id, user_id=user_id),
+            find(models.Environment, id=scope.environment_id),
         )
-        return None if membership is None else membership.role
+        return Standing(
+            organization_role=None if organization is None else organization.role,
+            project_role=None if project is None else project.role,
+            protected_for=None if environment is None else roles_of(environment.protected_for),
+        )
+
+    async def scope_of_instance(self, app_id: str, environment_id: str) -> Scope:
+        app = await self.loaders.by_id(models.App, app_id)
+        project = await self.loaders.by_id(models.Project, app.project_id)
+        return Scope(project.organization_id, project.id, environment_id, app_id)
 
     async def shown(self, row: type[models.Base], identifier: str) -> Any:
         """The row of this id as its GraphQL type. Raises NotFound when it was deleted meanwhile."""
-        return shown(await self.loaders.by_id(row, identifier))
+        return shown(await self.loaders.by_id(row, identifier, seen=True))
 
     async def shown_or_none(self, row: type[models.Base], **values: Hashable) -> Any:
         """The row whose columns have these values, unique together, as its GraphQL type."""
         if any(value is None for value in values.values()):
             return None
-        found = await self.loaders.find(row, **values)
+        found = await self.loaders.find(row, seen=True, **values)
         return None if found is None else shown(found)
 
     async def connection(

@@ -11,11 +11,13 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 from strawberry.dataloader import DataLoader
 
 from app import models
+from app.access.actor import Actor
+from app.access.visible import narrowing
 from app.db import Database
 from app.errors import LimitReached, NotFound
 from app.graphql.connection import Listing, Page, Slice, count_statement, page_statement, slice_of
@@ -30,6 +32,7 @@ Column = InstrumentedAttribute[Any]
 class _One(NamedTuple):
     columns: tuple[Column, ...]
     values: tuple[Hashable, ...]
+    seen: bool
 
 
 class _Many(NamedTuple):
@@ -52,22 +55,28 @@ class _CountOf(NamedTuple):
 
 
 class Loaders:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, actor: Actor | None) -> None:
         self._database = database
+        self._actor = actor
         self._one = DataLoader(load_fn=self._load_one)
         self._many = DataLoader(load_fn=self._load_many)
         self._page = DataLoader(load_fn=self._load_pages)
         self._count = DataLoader(load_fn=self._load_counts)
 
-    async def find(self, row: type[R], **values: Hashable) -> R | None:
-        """The row whose columns have these values, which must be unique together."""
+    async def find(self, row: type[R], *, seen: bool = False, **values: Hashable) -> R | None:
+        """The row whose columns have these values, which must be unique together.
+
+        ``seen``: it is to be shown, and so is not there for an actor who may not know of it.
+        """
+        if None in values.values():
+            return None
         columns = tuple(getattr(row, name) for name in values)
-        found = await self._one.load(_One(columns, tuple(values.values())))
+        found = await self._one.load(_One(columns, tuple(values.values()), seen))
         return cast("R | None", found)
 
-    async def by_id(self, row: type[R], identifier: str) -> R:
+    async def by_id(self, row: type[R], identifier: str, *, seen: bool = False) -> R:
         """Raises NotFound: it was deleted while this request was being answered."""
-        found = await self.find(row, id=identifier)
+        found = await self.find(row, seen=seen, id=identifier)
         if found is None:
             raise NotFound(f"{identifier} was deleted meanwhile.")
         return found
@@ -85,17 +94,18 @@ class Loaders:
         return await self._count.load(_CountOf(listing, parent, filter))
 
     async def _load_one(self, keys: list[_One]) -> list[models.Base | None]:
-        groups: dict[tuple[Column, ...], list[_One]] = defaultdict(list)
+        groups: dict[tuple[tuple[Column, ...], bool], list[_One]] = defaultdict(list)
         for key in keys:
-            groups[key.columns].append(key)
+            groups[key.columns, key.seen].append(key)
         found: dict[_One, models.Base] = {}
         async with self._database.read_session() as session:
-            for columns, group in groups.items():
+            for (columns, seen), group in groups.items():
+                kind = cast("type[models.Base]", columns[0].class_)
                 wanted = tuple_(*columns).in_([key.values for key in group])
-                rows = await session.scalars(select(columns[0].class_).where(wanted))
-                for row in rows:
+                narrowed = self._narrowing(kind) if seen else ()
+                for row in await session.scalars(select(kind).where(wanted, *narrowed)):
                     values = tuple(getattr(row, column.key) for column in columns)
-                    found[_One(columns, values)] = row
+                    found[_One(columns, values, seen)] = row
         return [found.get(key) for key in keys]
 
     async def _load_many(self, keys: list[_Many]) -> list[Sequence[models.Base]]:
@@ -120,7 +130,8 @@ class Loaders:
             for (listing, filter, page), group in groups.items():
                 _refuse_too_many(len(group), page)
                 parents = [key.parent for key in group]
-                statement = page_statement(listing, parents, filter, page)
+                narrowed = listing.narrowed(self._narrowing(listing.row))
+                statement = page_statement(narrowed, parents, filter, page)
                 for parent, row in await session.execute(statement):
                     found[_PageOf(listing, parent, filter, page)].append(row)
         return [slice_of(found[key], key.page) for key in keys]
@@ -132,10 +143,14 @@ class Loaders:
         found: dict[_CountOf, int] = {}
         async with self._database.read_session() as session:
             for (listing, filter), group in groups.items():
-                statement = count_statement(listing, [key.parent for key in group], filter)
+                narrowed = listing.narrowed(self._narrowing(listing.row))
+                statement = count_statement(narrowed, [key.parent for key in group], filter)
                 for parent, number in await session.execute(statement):
                     found[_CountOf(listing, parent, filter)] = number
         return [found.get(key, 0) for key in keys]
+
+    def _narrowing(self, row: type[models.Base]) -> Sequence[ColumnElement[bool]]:
+        return () if self._actor is None else narrowing(self._actor, row)
 
 
 def _refuse_too_many(parents: int, page: Page) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Select, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
-from app.access.find import visible_to
+from app.access.visible import narrowing, visible_to
 from app.ids import prefix_of
 from app.models import (
     ApiToken,
@@ -28,6 +28,7 @@ from app.models import (
     Membership,
     Organization,
     Project,
+    ProjectMembership,
     Push,
     Release,
     User,
@@ -44,7 +45,7 @@ def _in_organization(row: type[Base], *joins: tuple[type[Base], Any]) -> Stateme
         selected: Select[Any] = select(row)
         for target, on in joins:
             selected = selected.join(target, on)
-        return visible_to(actor, selected)
+        return visible_to(actor, selected, row, *(target for target, _ in joins))
 
     return statement
 
@@ -58,17 +59,26 @@ _FROM_INSTANCE = (
 )
 
 
+def _memberships(actor: Actor) -> Select[Any]:
+    return select(Membership).where(*narrowing(actor, Membership))
+
+
 def _users(actor: Actor) -> Select[Any]:
-    """The actor, and whoever shares an organization with the actor."""
-    own = select(Membership.organization_id).where(Membership.user_id == actor.user_id)
-    shared = select(Membership.user_id).where(Membership.organization_id.in_(own))
-    everybody = true() if actor.is_admin else User.id.in_(shared) | (User.id == actor.user_id)
-    return select(User).where(everybody)
+    """The actor, and whoever shares an organization or a project with the actor."""
+    own = User.id == actor.user_id
+    if actor.is_admin:
+        return select(User)
+    if actor.grant is not None and actor.grant.scope is not None:
+        return select(User).where(own)
+    members = select(Membership.user_id).where(*narrowing(actor, Membership))
+    projects = select(Project.id).where(*narrowing(actor, Project))
+    beside = select(ProjectMembership.user_id).where(ProjectMembership.project_id.in_(projects))
+    return select(User).where(own | User.id.in_(members) | User.id.in_(beside))
 
 
 def _tokens(actor: Actor) -> Select[Any]:
     own = true() if actor.is_admin else ApiToken.user_id == actor.user_id
-    return select(ApiToken).where(own)
+    return select(ApiToken).where(own, *narrowing(actor, ApiToken))
 
 
 _KINDS: dict[str, tuple[type[Base], Statement]] = {
@@ -116,16 +126,13 @@ _KINDS: dict[str, tuple[type[Base], Statement]] = {
             Push, (App, (Push.app_id == App.id) & App.deleted_at.is_(None)), *_FROM_APP
         ),
     ),
-    "mem": (
-        Membership,
-        lambda actor: (
-            select(Membership)
-            if actor.is_admin
-            else select(Membership).where(
-                Membership.organization_id.in_(
-                    select(Membership.organization_id).where(Membership.user_id == actor.user_id)
-                )
-            )
+    "mem": (Membership, _memberships),
+    "pmb": (
+        ProjectMembership,
+        _in_organization(
+            ProjectMembership,
+            (Project, ProjectMembership.project_id == Project.id),
+            _TO_ORGANIZATION,
         ),
     ),
     "usr": (User, _users),

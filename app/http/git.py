@@ -23,7 +23,8 @@ from starlette.types import Receive, Scope, Send
 from app.access import find
 from app.access.actor import Actor
 from app.access.find import Place
-from app.access.permissions import Permission, require
+from app.access.permissions import Permission, require_somewhere
+from app.crypto import SecretBox
 from app.db import Database
 from app.errors import ExternalFailure, InvalidInput, NotFound, PaasError, Unauthenticated
 from app.http.git_streams import Answer, Requests, refuse
@@ -55,6 +56,8 @@ class GitContainer(Protocol):
     @property
     def repositories(self) -> Repositories: ...
     @property
+    def secret_box(self) -> SecretBox: ...
+    @property
     def wakes(self) -> WakeListener: ...
 
 
@@ -82,7 +85,11 @@ class GitApp:
         self._repositories = container.repositories
         self._wakes = container.wakes
         self._pushes = Pushes(
-            container.database, container.repositories, container.settings, self._wakes
+            container.database,
+            container.repositories,
+            container.settings,
+            container.secret_box,
+            self._wakes,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +117,7 @@ class GitApp:
         async with self._database.read_session() as session:
             actor, unrecorded = await tokens.identify(session, secret)
             place = await find.app_place(session, actor, request.slugs)
-            await require(session, actor, place.organization.id, request.permission)
+            await require_somewhere(session, actor, place.scope, request.permission)
         if unrecorded:
             async with self._database.write_transaction() as session:
                 await tokens.record_use(session, actor)

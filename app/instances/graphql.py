@@ -142,8 +142,8 @@ class Instance(Node):
 
     @strawberry.field(description="As desired, by name; a release freezes them.")
     async def env_vars(self, info: Info) -> list[EnvVar]:
-        organization_id = await organization_of(info.context, self.app_id)
-        readable = await info.context.allows(organization_id, Permission.ENV_VARS_READ)
+        scope = await info.context.scope_of_instance(self.app_id, self.environment_id)
+        readable = await info.context.allows(scope, Permission.ENV_VARS_READ)
         return [
             EnvVar(
                 name=row.name,
@@ -205,13 +205,6 @@ def staged(changes: plan.PendingChanges) -> StagedChanges | None:
         ],
         needs_build=changes.needs_build,
     )
-
-
-async def organization_of(context: Context, app_id: str) -> str:
-    """The id of the organization that the app belongs to."""
-    app = await context.loaders.by_id(models.App, app_id)
-    project = await context.loaders.by_id(models.Project, app.project_id)
-    return project.organization_id
 
 
 async def _variables(context: Context, instance_id: str) -> Sequence[models.EnvVar]:

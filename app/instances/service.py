@@ -43,8 +43,8 @@ async def list_env_vars(
 ) -> Sequence[EnvVarView]:
     """By name."""
     place = await place_of(session, instance)
-    await require(session, actor, place.organization.id, Permission.READ)
-    readable = await allows(session, actor, place.organization.id, Permission.ENV_VARS_READ)
+    await require(session, actor, place.scope, Permission.READ)
+    readable = await allows(session, actor, place.scope, Permission.ENV_VARS_READ)
     return [
         EnvVarView(
             name=row.name,
@@ -167,7 +167,7 @@ async def pending_changes(
 ) -> PendingChanges:
     """What is desired and not in the current release."""
     place = await place_of(session, instance)
-    await require(session, actor, place.organization.id, Permission.READ)
+    await require(session, actor, place.scope, Permission.READ)
     return await _pending(session, instance)
 
 
@@ -183,7 +183,7 @@ async def _lock_to_change(
     session: WriteSession, actor: Actor, instance: Instance, permission: Permission
 ) -> Instance:
     place = await place_of(session, instance)
-    await require(session, actor, place.organization.id, permission)
+    await require(session, actor, place.scope, permission)
     place.require_live()
     return await queries.lock(session, instance.id)
 

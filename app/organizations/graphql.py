@@ -11,6 +11,7 @@ from sqlalchemy import literal
 from app import models
 from app.access import find, members, users
 from app.access.actor import Actor
+from app.access.scope import Scope
 from app.db import WriteSession
 from app.errors import NotFound
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
@@ -30,14 +31,8 @@ MembershipType = Annotated["Membership", strawberry.lazy("app.organizations.grap
 EVERYWHERE = ""
 """The parent of what stands at the top."""
 
-ALL_ORGANIZATIONS = Listing(
+ORGANIZATIONS = Listing(
     row=models.Organization, parent=literal(EVERYWHERE), key=models.Organization.slug
-)
-OWN_ORGANIZATIONS = Listing(
-    row=models.Organization,
-    parent=models.Membership.user_id,
-    key=models.Organization.slug,
-    join=[(models.Membership, models.Membership.organization_id == models.Organization.id)],
 )
 PROJECTS = Listing(
     row=models.Project,
@@ -61,7 +56,7 @@ class Organization(Node):
 
     @strawberry.field(description="The viewer's own role; null for an operator who is no member.")
     async def viewer_role(self, info: Info) -> models.Role | None:
-        return await info.context.role_in(self.id)
+        return await info.context.role_in(Scope(self.id))
 
     @strawberry.field(description="Also when it is deleted: its `deletedAt` says so.")
     async def project(self, info: Info, slug: str) -> ProjectType | None:
@@ -136,10 +131,8 @@ class OrganizationQueries:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Organization]:
-        actor = info.context.require_actor()
-        listing = ALL_ORGANIZATIONS if actor.is_admin else OWN_ORGANIZATIONS
-        parent = EVERYWHERE if actor.is_admin else actor.user_id or EVERYWHERE
-        return await info.context.connection(listing, parent, first, after, last, before)
+        info.context.require_actor()
+        return await info.context.connection(ORGANIZATIONS, EVERYWHERE, first, after, last, before)
 
 
 @strawberry.input

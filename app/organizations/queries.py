@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
-from app.access.find import visible_to
+from app.access.visible import visible_to
 from app.db import WriteSession
 from app.errors import NotFound
 from app.models import Organization
@@ -16,7 +16,7 @@ from app.models import Organization
 
 async def list_visible(session: AsyncSession, actor: Actor) -> Sequence[Organization]:
     """The actor's organizations, by slug; an operator sees all."""
-    statement = visible_to(actor, select(Organization)).order_by(Organization.slug)
+    statement = visible_to(actor, select(Organization), Organization).order_by(Organization.slug)
     return (await session.scalars(statement)).all()
 
 

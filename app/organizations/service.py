@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.access.actor import Actor
 from app.access.permissions import Permission, require
+from app.access.scope import Scope
 from app.db import WriteSession, flush_or
 from app.errors import PreconditionFailed, Taken
 from app.ids import new_id
@@ -47,7 +48,7 @@ async def update(
     display_name: str | None = None,
 ) -> Organization:
     """Only what is given changes; an empty name is the slug again."""
-    await require(session, actor, organization.id, Permission.ORGANIZATION_WRITE)
+    await require(session, actor, Scope(organization.id), Permission.ORGANIZATION_WRITE)
     organization = await queries.lock(session, organization.id)
     if display_name is not None:
         organization.display_name = valid_display_name(display_name, default=organization.slug)
@@ -57,7 +58,7 @@ async def update(
 
 async def delete(session: WriteSession, actor: Actor, organization: Organization) -> None:
     """Raises PreconditionFailed while it has projects, also soft-deleted ones."""
-    await require(session, actor, organization.id, Permission.ORGANIZATION_DELETE)
+    await require(session, actor, Scope(organization.id), Permission.ORGANIZATION_DELETE)
     organization = await queries.lock(session, organization.id)
     in_use = PreconditionFailed(
         f"{organization.slug} still has projects; deleted ones count until they are purged.",

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.find import require_live
-from app.access.permissions import Permission, require
+from app.access.visible import narrowing
 from app.db import WriteSession
 from app.errors import NotFound
 from app.models import App, Environment, Instance, Organization, Project
@@ -22,10 +22,11 @@ async def list_of(
     *,
     include_deleted: bool = False,
 ) -> Sequence[Project]:
-    """By slug."""
-    await require(session, actor, organization.id, Permission.READ)
+    """By slug; those that the actor may know of."""
     statement = (
-        select(Project).where(Project.organization_id == organization.id).order_by(Project.slug)
+        select(Project)
+        .where(Project.organization_id == organization.id, *narrowing(actor, Project))
+        .order_by(Project.slug)
     )
     if not include_deleted:
         statement = statement.where(Project.deleted_at.is_(None))

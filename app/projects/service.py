@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from app.access.actor import Actor
+from app.access.find import scope_of
 from app.access.permissions import Permission, require, require_operator
 from app.db import WriteSession, flush_or
 from app.errors import NotFound, PreconditionFailed, Taken
@@ -26,7 +27,7 @@ async def create(
     display_name: str | None = None,
 ) -> Project:
     """With its first environment: ``production``, the default, deployed by pushes to ``main``."""
-    await require(session, actor, organization.id, Permission.PROJECT_WRITE)
+    await require(session, actor, scope_of(organization), Permission.PROJECT_WRITE)
     project = Project(
         id=new_id("prj"),
         organization_id=organization.id,
@@ -68,7 +69,7 @@ async def update(
     session: WriteSession, actor: Actor, project: Project, *, display_name: str | None = None
 ) -> Project:
     """Only what is given changes; an empty name is the slug again."""
-    await require(session, actor, project.organization_id, Permission.PROJECT_WRITE)
+    await require(session, actor, scope_of(project), Permission.PROJECT_WRITE)
     project = await queries.lock_live(session, project.id)
     if display_name is not None:
         project.display_name = valid_display_name(display_name, default=project.slug)
@@ -78,7 +79,7 @@ async def update(
 
 async def delete(session: WriteSession, actor: Actor, project: Project) -> Project:
     """Its apps are stopped, and it takes no pushes or deploys; twice is fine."""
-    await require(session, actor, project.organization_id, Permission.PROJECT_DELETE)
+    await require(session, actor, scope_of(project), Permission.PROJECT_DELETE)
     project = await queries.lock(session, project.id)
     if project.deleted_at is None:
         project.deleted_at = datetime.now(UTC)
@@ -89,7 +90,7 @@ async def delete(session: WriteSession, actor: Actor, project: Project) -> Proje
 
 async def restore(session: WriteSession, actor: Actor, project: Project) -> Project:
     """As it was: every instance's current release is started again. Twice is fine."""
-    await require(session, actor, project.organization_id, Permission.PROJECT_DELETE)
+    await require(session, actor, scope_of(project), Permission.PROJECT_DELETE)
     project = await queries.lock(session, project.id)
     if project.purge_requested_at is not None:
         raise PreconditionFailed(

@@ -13,7 +13,7 @@ from app.errors import InvalidInput
 from app.models import App, Deployment, Environment
 from app.ports.repositories import Repositories
 from app.pushes import queries
-from app.pushes.match import Match, match
+from app.pushes.match import Match
 from app.refs import BRANCHES, ref_problem
 
 
@@ -31,16 +31,14 @@ async def deploy_branch(
     No match is no error, as with a push: the reason is in the Match, and nothing is deployed.
     """
     place = await place_of(session, app)
-    await require(session, actor, place.organization.id, Permission.DEPLOY)
+    await require(session, actor, place.scope, Permission.DEPLOY)
     place.require_live()
     ref = BRANCHES + branch
     problem = ref_problem(ref)
     if problem is not None:
         raise InvalidInput(f"No branch has that name: {problem}.", field="branch")
     targets = await queries.targets(session, app.id)
-    found = match(
-        branch, {each.environment.slug: each.environment.branch_pattern for each in targets}
-    )
+    found = targets.match(branch)
     deployed = [
         (
             each.environment,
@@ -48,7 +46,7 @@ async def deploy_branch(
                 session, actor, each.instance, repositories, ref=ref, commit_sha=commit_sha
             ),
         )
-        for each in targets
+        for each in targets.existing
         if each.environment.slug in found.environments
     ]
     return found, deployed

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from app.access.actor import Actor
 from app.access.find import Place
-from app.access.permissions import Permission, require
+from app.access.permissions import Permission, require_somewhere
+from app.crypto import SecretBox
 from app.db import Database
+from app.environments.previews import PreviewMaker
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.faults import checkpoint
 from app.models import App, Push, PushStatus
@@ -46,7 +48,12 @@ class Pushes:
     database: Database
     repositories: Repositories
     settings: Settings
+    secret_box: SecretBox
     wakes: WakeListener
+
+    @property
+    def previews(self) -> PreviewMaker:
+        return PreviewMaker(self.secret_box, self.settings.wildcard_base)
 
 
 class PushHandler:
@@ -56,7 +63,7 @@ class PushHandler:
         assert place.app is not None
         self._pushes = pushes
         self._actor = actor
-        self._organization_id = place.organization.id
+        self._scope = place.scope
         self._app: App = place.app
 
     async def __call__(self, push: ReceivedPush) -> Sequence[RefResult]:
@@ -87,7 +94,7 @@ class PushHandler:
         """
         async with self._pushes.database.write_transaction() as session:
             await tokens.confirm(session, self._actor)
-            await require(session, self._actor, self._organization_id, Permission.CODE_PUSH)
+            await require_somewhere(session, self._actor, self._scope, Permission.CODE_PUSH)
             pushes = service.record(session, self._app, self._actor.user_id, updates)
         checkpoint("push.recorded")
         return [push.id for push in pushes]
@@ -99,7 +106,12 @@ class PushHandler:
             return [_result(one) for one in await self._wait(ids, options, push.client)]
         async with self._pushes.database.write_transaction() as session:
             settled = await service.settle(
-                session, self._pushes.repositories, self._app.id, ids, atomic=push.atomic
+                session,
+                self._pushes.repositories,
+                self._app.id,
+                ids,
+                maker=self._pushes.previews,
+                atomic=push.atomic,
             )
         checkpoint("push.settled")
         await self._tell(settled, options, push.client)
@@ -113,7 +125,9 @@ class PushHandler:
         await self._say_problems(options, client)
         for push_id in ids:
             async with database.write_transaction() as session:
-                await service.begin_wait(session, repositories, self._app.id, push_id)
+                await service.begin_wait(
+                    session, repositories, self._app.id, push_id, maker=self._pushes.previews
+                )
             checkpoint("push.wait_begun")
         await self._follow(ids, client, unseen=True)
         ended: list[Push] = []
@@ -130,6 +144,8 @@ class PushHandler:
                 await client.say(f"[paas] skipped: {push.reason}")
         deployed = [push for push in settled if push.status is PushStatus.DEPLOYED]
         for push in deployed:
+            if push.reason is not None:
+                await client.say(f"-----> {push.reason[0].upper()}{push.reason[1:]}")
             await self._tell_if_rewritten(push, client)
         if not deployed:
             return

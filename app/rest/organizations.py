@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.access import find, members, users
+from app.access.find import scope_of
 from app.access.permissions import role_in
 from app.models import Membership, Organization, Role, User
 from app.organizations import queries, service
@@ -82,7 +83,7 @@ async def show_organization(call: ReadCall[Nothing]) -> OrganizationDetail:
         slug=row.slug,
         display_name=row.display_name,
         created_at=row.created_at,
-        your_role=await role_in(call.session, call.actor, row.id),
+        your_role=await role_in(call.session, call.actor, scope_of(row)),
     )
 
 

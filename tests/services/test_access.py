@@ -10,6 +10,7 @@ import pytest
 
 from app.access import find, members, users
 from app.access.actor import OPERATOR, Actor
+from app.access.find import scope_of
 from app.access.permissions import PERMISSIONS, Permission, require
 from app.errors import Forbidden, NotFound, PreconditionFailed
 from app.ids import new_id
@@ -113,14 +114,14 @@ async def test_each_role_has_what_the_table_gives_it_and_no_more(
     async with world.database.read_session() as session:
         for role, actor in actors.items():
             if permission in PERMISSIONS[role]:
-                await require(session, actor, world.acme.id, permission)
+                await require(session, actor, scope_of(world.acme), permission)
             else:
                 with pytest.raises(Forbidden) as refused:
-                    await require(session, actor, world.acme.id, permission)
+                    await require(session, actor, scope_of(world.acme), permission)
                 assert "owner" in (refused.value.hint or "")
-        await require(session, OPERATOR, world.acme.id, permission)
+        await require(session, OPERATOR, scope_of(world.acme), permission)
         with pytest.raises(NotFound):
-            await require(session, world.stranger, world.acme.id, permission)
+            await require(session, world.stranger, scope_of(world.acme), permission)
 
 
 def test_a_viewer_changes_nothing_and_reads_no_secret() -> None:
