@@ -69,6 +69,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``http://host:port`` of Traefik's API: asked whether a release is routed, where it is set."""
     registry: str = ""
     """``host:port`` of the image registry; required to run Dockerfile apps on Nomad."""
+    session_idle_hours: int = 7 * 24
+    """A browser that was not used for so long is signed out."""
+    session_max_hours: int = 30 * 24
+    """So long after it signed in, a browser must do so again, however busy it was."""
+    invitation_hours: int = 7 * 24
+    """How long an invitation's link, and one to set a password, is good for."""
+    oidc_issuer: str = ""
+    """``https://…`` of the OpenID provider that people may sign in with; empty: passwords only."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_client_secret_file: str = ""
+    oidc_name: str = "single sign-on"
+    """What people call the provider."""
+    oidc_email_domains: str = ""
+    """Whoever the provider says has a verified address in one of these domains (separated by commas) may
+    sign up without an invitation; empty: nobody."""
+    smtp_url: str = ""
+    """``smtp://user:password@host:587`` (STARTTLS where offered; ``?tls=required`` insists) or
+    ``smtps://…:465``; empty: invitations are shown as links, and not sent."""
+    smtp_from: str = ""
+    """The sender of what is sent; required with ``smtp_url``."""
+    trusted_proxies: str = ""
+    """Addresses or networks, separated by commas, whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
+    rate_limit_token: str = "3000/minute"
+    """Requests with one token or session; GraphQL and REST and git together. ``off`` for no limit."""
+    rate_limit_address: str = "6000/minute"
+    """Requests from one address (an IPv6 network of 64 bits), whoever sends them."""
+    rate_limit_failures: str = "30/minute"
+    """Credentials that were no good, from one address; those that have worked before go on working."""
+    rate_limit_sign_in: str = "10/minute"
+    """Passwords and one-time links tried from one address, or on one account."""
     secret_key: str = ""
     """Base64 of 32 bytes; empty means the generated file ``{home}/secret.key`` (mode 0600)."""
     build_timeout_seconds: int = 900
