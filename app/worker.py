@@ -25,6 +25,8 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     from app.builds.reconcile import BuildReconciler
     from app.builds.service import ensure
     from app.drift.reconcile import DriftReconciler
+    from app.environments.previews import PreviewMaker
+    from app.environments.reconcile import PreviewReconciler
     from app.pushes.reconcile import PushReconciler, RepositoryReconciler
     from app.rollouts.reconcile import InstanceReconciler
     from app.teardown.reconcile import TeardownReconciler
@@ -33,7 +35,8 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     # A slug runs on either engine, but not an image that only this machine's Docker holds.
     profile = f"{container.engine} {settings.registry}"
     return (
-        PushReconciler(database, container.repositories),
+        PushReconciler(database, container.repositories, PreviewMaker(box, settings.wildcard_base)),
+        PreviewReconciler(database, container.repositories),
         RepositoryReconciler(container.repositories),
         BuildReconciler(
             database, box, container.repositories, container.builder, container.slugs, settings

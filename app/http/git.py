@@ -7,8 +7,6 @@ authenticate here → ``Repositories.receive_pack`` → ``app/pushes/service.py`
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 import re
 import urllib.parse
@@ -197,24 +195,6 @@ def _parse(scope: Scope) -> Request:
         raise InvalidInput(f"The request's content type must be {wanted.decode()}.")
     slugs = (match["org"], match["project"], match["app"])
     return Request(slugs, cast(Service, service), advertise, headers)
-
-
-def _secret(headers: Mapping[bytes, bytes]) -> str:
-    """The token: as a bearer, or as the password of any user name. Raises Unauthenticated."""
-    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() == b"bearer":
-        return credentials.strip().decode("latin-1")
-    if scheme.lower() != b"basic":
-        raise Unauthenticated(
-            "This repository needs a token.",
-            hint="Give any user name, and an API token as the password.",
-        )
-    try:
-        decoded = base64.b64decode(credentials, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise Unauthenticated("The credentials are malformed.") from error
-    user, _, password = decoded.partition(":")
-    return password or user
 
 
 def _protocol(headers: Mapping[bytes, bytes]) -> str:

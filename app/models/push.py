@@ -30,6 +30,6 @@ class Push(Base):
     """All zeros: the branch was deleted."""
     status: Mapped[PushStatus] = mapped_column(enum_column(PushStatus), index=True)
     reason: Mapped[str | None] = mapped_column(Text)
-    """Why it was skipped or rejected, as the client was told."""
+    """Why it was skipped or rejected, or which preview it made, as the client was told."""
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[Timestamp | None]

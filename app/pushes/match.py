@@ -2,6 +2,10 @@
 
 An exact pattern beats every glob, of two globs the more specific wins, and ``*`` comes last. Every
 environment that holds the winning pattern deploys.
+
+A project's preview rule takes part with its own pattern: where that wins, the branch gets an environment
+to itself, which holds the branch as its exact pattern from then on. An environment that holds the very
+pattern of the rule has the precedence.
 """
 
 from __future__ import annotations
@@ -20,15 +24,21 @@ class Match:
     pattern: str | None
     reason: str
     """A sentence without its full stop: why these, or why none."""
+    makes_preview: bool = False
+    """The preview rule wins: there is no environment yet, and the branch makes its own."""
 
 
-def match(branch: str, patterns: Mapping[str, str]) -> Match:
-    """``patterns``: each environment's slug and branch pattern."""
+def match(branch: str, patterns: Mapping[str, str], preview: str | None = None) -> Match:
+    """``patterns``: each environment's slug and branch pattern; ``preview``: the rule's pattern."""
     matching = {_plain(p) for p in patterns.values() if matches(p, branch)}
-    if not matching:
-        return Match(branch, (), None, _why_none(branch, patterns))
-    winner = max(matching, key=_specificity)
+    rule = _plain(preview) if preview is not None and matches(preview, branch) else None
+    if not matching and rule is None:
+        return Match(branch, (), None, _why_none(branch, patterns, preview))
+    winner = max(matching | ({rule} if rule is not None else set()), key=_specificity)
     slugs = tuple(sorted(slug for slug, p in patterns.items() if _plain(p) == winner))
+    if not slugs:
+        reason = f"the branch {branch!r} matches the pattern {winner!r} of the preview rule"
+        return Match(branch, (), winner, reason, makes_preview=True)
     reason = f"the branch {branch!r} matches the pattern {winner!r} of {', '.join(slugs)}"
     return Match(branch, slugs, winner, reason)
 
@@ -51,10 +61,11 @@ def _specificity(pattern: str) -> tuple[bool, int, int, int, int, str]:
     return (not stars and not any_one, literal, any_one, -stars, prefix, pattern)
 
 
-def _why_none(branch: str, patterns: Mapping[str, str]) -> str:
-    if not patterns:
+def _why_none(branch: str, patterns: Mapping[str, str], preview: str | None) -> str:
+    if not patterns and preview is None:
         return f"the project has no environment that could deploy the branch {branch!r}"
     shown = sorted(patterns.items())
     known = ", ".join(f"{slug} deploys {pattern!r}" for slug, pattern in shown[:10])
     more = f", and {len(shown) - 10} more" if len(shown) > 10 else ""
+    more += f"; previews are made of {preview!r}" if preview is not None else ""
     return f"no environment deploys the branch {branch!r} ({known}{more})"

@@ -17,10 +17,12 @@ from app.models import (
     DeploymentStatus,
     Environment,
     Instance,
+    PreviewRule,
     Project,
     Push,
     PushStatus,
 )
+from app.pushes.match import Match, match
 
 UNFINISHED = tuple(status for status in DeploymentStatus if status not in TERMINAL_STATUSES)
 
@@ -100,15 +102,31 @@ def _deployed(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(Deployment.id).where(Deployment.push_id == Push.id, *conditions).exists()
 
 
-async def targets(session: AsyncSession, app_id: str) -> Sequence[Target]:
-    """The app in every environment that is not being torn down."""
+@dataclass(frozen=True)
+class Targets:
+    """Where an app's branches go."""
+
+    existing: Sequence[Target]
+    rule: PreviewRule | None
+
+    def match(self, branch: str) -> Match:
+        patterns = {
+            each.environment.slug: each.environment.branch_pattern for each in self.existing
+        }
+        return match(branch, patterns, self.rule.branch_pattern if self.rule else None)
+
+
+async def targets(session: AsyncSession, app_id: str) -> Targets:
+    """The app in every environment that is not being torn down: there is always the default."""
     statement = (
-        select(Instance, Environment)
+        select(Instance, Environment, PreviewRule)
         .join(Environment, Instance.environment_id == Environment.id)
+        .outerjoin(PreviewRule, PreviewRule.project_id == Environment.project_id)
         .where(Instance.app_id == app_id, Environment.deleted_at.is_(None))
         .order_by(Environment.slug)
     )
-    return [Target(row[0], row[1]) for row in (await session.execute(statement)).all()]
+    rows = (await session.execute(statement)).all()
+    return Targets([Target(row[0], row[1]) for row in rows], rows[0][2] if rows else None)
 
 
 async def deployments_of(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from app.db import Database
+from app.environments.previews import PreviewMaker
 from app.errors import NotFound
 from app.ports.repositories import Repositories
 from app.pushes import queries, service
@@ -28,11 +29,13 @@ class PushReconciler:
         self,
         database: Database,
         repositories: Repositories,
+        previews: PreviewMaker,
         *,
         presumed_dead_after: timedelta = PRESUMED_DEAD_AFTER,
     ) -> None:
         self._database = database
         self._repositories = repositories
+        self._previews = previews
         self._presumed_dead_after = presumed_dead_after
 
     async def pending(self) -> Sequence[str]:
@@ -42,7 +45,7 @@ class PushReconciler:
     async def reconcile(self, key: str, lease: HeldLease) -> None:
         async with self._database.write_transaction() as session:
             await lease.guard(session)
-            await service.recover(session, self._repositories, key)
+            await service.recover(session, self._repositories, key, maker=self._previews)
 
 
 class RepositoryReconciler:

@@ -19,6 +19,9 @@ from datetime import UTC, datetime
 
 from app.db import WriteSession
 from app.deployments import service as deployments
+from app.environments import previews
+from app.environments.previews import PreviewMaker
+from app.errors import PaasError
 from app.faults import checkpoint
 from app.ids import new_id
 from app.models import (
@@ -33,9 +36,9 @@ from app.models import (
 )
 from app.ports.repositories import RefRefused, RefUpdate, Repositories
 from app.pushes import queries
-from app.pushes.match import Match, match
+from app.pushes.match import Match
 from app.pushes.plan import ATOMIC_FAILED, undeployable_reason
-from app.pushes.queries import Target
+from app.pushes.queries import Targets
 from app.refs import HIDDEN, ZERO, branch_of
 
 STEPS = (
@@ -78,6 +81,7 @@ async def settle(
     app_id: str,
     push_ids: Sequence[str],
     *,
+    maker: PreviewMaker,
     atomic: bool,
 ) -> Sequence[Push]:
     """Move the refs and queue the deployments. Afterwards each push says what became of it."""
@@ -86,7 +90,7 @@ async def settle(
     received = [push for push in pushes if push.status is PushStatus.RECEIVED]
     if app is None or not received:
         return pushes
-    await _finish_overtaken(session, repositories, app, received)
+    await _finish_overtaken(session, repositories, maker, app, received)
     looking = asyncio.create_task(queries.targets(session, app.id))
     try:
         updates = [_update(push) for push in received]
@@ -96,7 +100,7 @@ async def settle(
     checkpoint("push.ref_moved")
     for push in received:
         if refusals[push.ref] is None:
-            await _conclude(session, repositories, app, push, targets)
+            await _conclude(session, repositories, maker, app, push, targets)
         else:
             _end(push, PushStatus.REJECTED, refusals[push.ref])
     await session.flush()
@@ -104,25 +108,31 @@ async def settle(
 
 
 async def begin_wait(
-    session: WriteSession, repositories: Repositories, app_id: str, push_id: str
+    session: WriteSession,
+    repositories: Repositories,
+    app_id: str,
+    push_id: str,
+    *,
+    maker: PreviewMaker,
 ) -> None:
     """Queue the deployments of a push whose ref is to move only if they succeed."""
     app = await _lock(session, app_id, [push_id])
     push = await session.get(Push, push_id, populate_existing=True)
     if app is None or push is None or push.status is not PushStatus.RECEIVED:
         return
-    await _finish_overtaken(session, repositories, app, [push])
+    await _finish_overtaken(session, repositories, maker, app, [push])
     targets = await queries.targets(session, app.id)
-    found = _match(push, targets)
+    found = targets.match(branch_of(push.ref) or "")
     if (await repositories.read_ref(app.repository_key, push.ref) or ZERO) != push.before_sha:
         _end(push, PushStatus.REJECTED, FETCH_FIRST)
-    elif not found.environments:
-        _end(push, PushStatus.REJECTED, f"skipped: {found.reason}")
     else:
         keep = RefUpdate(_hidden_ref(push), ZERO, push.after_sha)
         await repositories.update_refs(app.repository_key, [keep])
         checkpoint("push.wait_kept")
-        await _deploy(session, repositories, app, push, targets, found)
+        skipped = await _deploy(session, repositories, maker, app, push, targets, found)
+        if skipped is not None:
+            _end(push, PushStatus.REJECTED, f"skipped: {skipped}")
+            await _drop_hidden_ref(repositories, app, push)
     await session.flush()
 
 
@@ -143,16 +153,21 @@ async def finish_wait(
         failure = (await _move(repositories, app, [_update(push)], atomic=True))[push.ref]
         checkpoint("push.wait_ref_moved")
     if failure is None:
-        _end(push, PushStatus.DEPLOYED, None)
+        _end(push, PushStatus.DEPLOYED, push.reason)
     else:
         _end(push, PushStatus.REJECTED, failure)
+        await previews.end_with_branch(
+            session, repositories, app.project_id, branch_of(push.ref) or ""
+        )
     if failure is None or not any(d.status is DeploymentStatus.SUCCEEDED for d, _ in deployed):
         await _drop_hidden_ref(repositories, app, push)
     await session.flush()
     return pushes
 
 
-async def recover(session: WriteSession, repositories: Repositories, push_id: str) -> None:
+async def recover(
+    session: WriteSession, repositories: Repositories, push_id: str, *, maker: PreviewMaker
+) -> None:
     """Finish a push whose server died, exactly as it would have been, or reject it."""
     push = await session.get(Push, push_id)
     if push is None:
@@ -166,7 +181,7 @@ async def recover(session: WriteSession, repositories: Repositories, push_id: st
         return
     if await _is_at(repositories, app, push):
         targets = await queries.targets(session, app.id)
-        await _conclude(session, repositories, app, push, targets)
+        await _conclude(session, repositories, maker, app, push, targets)
     else:
         _end(push, PushStatus.REJECTED, GIVEN_UP)
         await _drop_hidden_ref(repositories, app, push)
@@ -190,14 +205,18 @@ async def _lock(session: WriteSession, app_id: str, push_ids: Sequence[str]) -> 
 
 
 async def _finish_overtaken(
-    session: WriteSession, repositories: Repositories, app: App, mine: Sequence[Push]
+    session: WriteSession,
+    repositories: Repositories,
+    maker: PreviewMaker,
+    app: App,
+    mine: Sequence[Push],
 ) -> None:
     """Earlier pushes that moved one of these refs and died before they could say so."""
     refs, ids = [push.ref for push in mine], [push.id for push in mine]
     for push in await queries.unsettled_of_refs(session, app.id, refs, other_than=ids):
         if await _is_at(repositories, app, push):
             targets = await queries.targets(session, app.id)
-            await _conclude(session, repositories, app, push, targets)
+            await _conclude(session, repositories, maker, app, push, targets)
 
 
 async def _is_at(repositories: Repositories, app: App, push: Push) -> bool:
@@ -229,39 +248,57 @@ async def _move_together(
 async def _conclude(
     session: WriteSession,
     repositories: Repositories,
+    maker: PreviewMaker,
     app: App,
     push: Push,
-    targets: Sequence[Target],
+    targets: Targets,
 ) -> None:
     """The ref has moved: what follows from it."""
-    undeployable = undeployable_reason(push.ref, deletes=push.after_sha == ZERO)
-    if undeployable is not None:
-        _end(push, PushStatus.SKIPPED, undeployable)
+    deletes = push.after_sha == ZERO
+    undeployable = undeployable_reason(push.ref, deletes=deletes)
+    if undeployable is None:
+        found = targets.match(branch_of(push.ref) or "")
+        skipped = await _deploy(session, repositories, maker, app, push, targets, found)
+        status = PushStatus.DEPLOYED if skipped is None else PushStatus.SKIPPED
+        _end(push, status, skipped or push.reason)
         return
-    found = _match(push, targets)
-    if found.environments:
-        await _deploy(session, repositories, app, push, targets, found)
-        _end(push, PushStatus.DEPLOYED, None)
-    else:
-        _end(push, PushStatus.SKIPPED, found.reason)
-
-
-def _match(push: Push, targets: Sequence[Target]) -> Match:
-    patterns = {t.environment.slug: t.environment.branch_pattern for t in targets}
-    return match(branch_of(push.ref) or "", patterns)
+    branch = branch_of(push.ref)
+    if deletes and branch is not None:
+        ended = await previews.end_with_branch(session, repositories, app.project_id, branch)
+        if ended is not None:
+            undeployable = (
+                f"the branch {branch!r} was deleted, and its environment {ended.slug} with it"
+            )
+    _end(push, PushStatus.SKIPPED, undeployable)
 
 
 async def _deploy(
     session: WriteSession,
     repositories: Repositories,
+    maker: PreviewMaker,
     app: App,
     push: Push,
-    targets: Sequence[Target],
+    targets: Targets,
     found: Match,
-) -> None:
+) -> str | None:
+    """Queue a deployment for each environment, making the branch's own if the preview rule says so.
+
+    None; or the reason why nothing is deployed, and the push is skipped.
+    """
+    if found.makes_preview:
+        try:
+            made = await previews.make(session, maker, app.project_id, found.branch)
+        except PaasError as error:
+            return f"{found.reason}, but {error.message}"
+        push.reason = f"the branch {found.branch!r} has the preview environment {made.slug}"
+        targets = await queries.targets(session, app.id)
+        found = targets.match(found.branch)
+    if not found.environments:
+        return found.reason
     commit = await repositories.commit(app.repository_key, push.after_sha)
-    for target in targets:
+    for target in targets.existing:
         if target.environment.slug in found.environments:
+            previews.renew(target.environment, targets.rule)
             await deployments.create(
                 session,
                 instance=target.instance,
@@ -272,6 +309,7 @@ async def _deploy(
                 commit_sha=push.after_sha,
                 commit_message=commit.message if commit is not None else None,
             )
+    return None
 
 
 def _first_failure(deployed: Sequence[tuple[Deployment, Environment]]) -> str | None:

@@ -86,7 +86,9 @@ async def test_a_push_by_somebody_who_lost_the_right_meanwhile_moves_nothing(
         app = await find.app(session, actor, id=world.placed.app.id)
         place = await find.place_of(session, app)
     wiring = world.wiring
-    parts = Pushes(wiring.database, wiring.repositories, wiring.settings, wiring.wakes)
+    parts = Pushes(
+        wiring.database, wiring.repositories, wiring.settings, wiring.secret_box, wiring.wakes
+    )
     handler = PushHandler(parts, actor, place)
     await lose(world, actor, lost)
     update = RefUpdate("refs/heads/main", ZERO, sha)

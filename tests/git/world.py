@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from starlette.routing import Mount
 
 from app.access.actor import Actor
 from app.adapters.git import LocalRepositories
+from app.crypto import SecretBox
 from app.db import Database
+from app.environments.previews import PreviewMaker
 from app.http.git import GitApp
 from app.models import (
     Deployment,
@@ -73,6 +75,11 @@ class Wiring:
     database: Database
     repositories: Repositories
     wakes: WakeListener
+    secret_box: SecretBox = field(default_factory=lambda: SecretBox([b"k" * 32]))
+
+    @property
+    def previews(self) -> PreviewMaker:
+        return PreviewMaker(self.secret_box, self.settings.wildcard_base)
 
 
 async def run_git(

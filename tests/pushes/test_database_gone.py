@@ -37,7 +37,13 @@ class Terminal:
 async def _push(
     world: GitWorld, sha: str, database: Database, *options: str
 ) -> tuple[Sequence[RefResult], Terminal]:
-    pushes = Pushes(database, world.repositories, world.wiring.settings, world.wiring.wakes)
+    pushes = Pushes(
+        database,
+        world.repositories,
+        world.wiring.settings,
+        world.wiring.secret_box,
+        world.wiring.wakes,
+    )
     place = Place(world.placed.organization, world.placed.project, app=world.placed.app)
     terminal = Terminal()
     push = ReceivedPush(

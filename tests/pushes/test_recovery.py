@@ -18,7 +18,10 @@ MAIN = "refs/heads/main"
 
 async def _recover(world: GitWorld) -> None:
     reconciler = PushReconciler(
-        world.database, world.repositories, presumed_dead_after=timedelta(seconds=0)
+        world.database,
+        world.repositories,
+        world.wiring.previews,
+        presumed_dead_after=timedelta(seconds=0),
     )
     await Driver(world.database, [reconciler]).run_until_idle()
 
@@ -46,7 +49,12 @@ async def _status(world: GitWorld, push: Push) -> PushStatus:
 async def _settle(world: GitWorld, push: Push) -> Sequence[Push]:
     async with world.database.write_transaction() as session:
         return await service.settle(
-            session, world.repositories, world.placed.app.id, [push.id], atomic=False
+            session,
+            world.repositories,
+            world.placed.app.id,
+            [push.id],
+            maker=world.wiring.previews,
+            atomic=False,
         )
 
 
@@ -100,7 +108,9 @@ async def test_waiting_push_whose_server_died_moves_its_ref_once_it_succeeded(
     _, sha = await _stored(world)
     push = await _record(world, ZERO, sha)
     async with world.database.write_transaction() as session:
-        await service.begin_wait(session, world.repositories, world.placed.app.id, push.id)
+        await service.begin_wait(
+            session, world.repositories, world.placed.app.id, push.id, maker=world.wiring.previews
+        )
     await _recover(world)
     assert await _status(world, push) is PushStatus.RECEIVED
     assert await world.repositories.read_ref(world.key, f"{HIDDEN}push/{push.id}") == sha
@@ -115,7 +125,9 @@ async def test_waiting_push_that_failed_is_rejected_and_forgotten(world: GitWorl
     _, sha = await _stored(world)
     push = await _record(world, ZERO, sha)
     async with world.database.write_transaction() as session:
-        await service.begin_wait(session, world.repositories, world.placed.app.id, push.id)
+        await service.begin_wait(
+            session, world.repositories, world.placed.app.id, push.id, maker=world.wiring.previews
+        )
     (deployment,) = await world.deployments()
     await world.set_deployment(deployment, status=DeploymentStatus.FAILED)
     await _recover(world)

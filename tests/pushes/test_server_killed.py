@@ -75,7 +75,10 @@ _BEFORE_ANYTHING_COUNTS = {"push.recorded", "push.wait_kept"}
 async def _recover(world: GitWorld) -> None:
     """As a worker does from time to time: here until the push has ended."""
     reconciler = PushReconciler(
-        world.database, world.repositories, presumed_dead_after=timedelta(seconds=0)
+        world.database,
+        world.repositories,
+        world.wiring.previews,
+        presumed_dead_after=timedelta(seconds=0),
     )
     async with asyncio.timeout(30):
         while True:
