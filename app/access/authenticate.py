@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.secrets import MAX_LENGTH
-from app.db import Database
+from app.db import Database, WriteSession
 from app.errors import Unauthenticated
 from app.sessions import cookies
 from app.sessions import service as sessions
@@ -112,11 +112,28 @@ async def authenticate_credential(
     request_id: str | None = None,
 ) -> Actor:
     """One SELECT; at most once a minute also an UPDATE of its last use. Raises Unauthenticated."""
-    if credential.kind == "session":
-        actor = await _of_session(credential.secret, database, settings, address)
-    else:
-        actor = await _of_token(credential.secret, database)
+    async with database.read_session() as reading:
+        actor, unrecorded = await identify(reading, settings, credential)
+    if unrecorded:
+        async with database.write_transaction() as writing:
+            await record_use(writing, actor, address)
     return replace(actor, address=address or None, request_id=request_id)
+
+
+async def identify(
+    session: AsyncSession, settings: Settings, credential: Credential
+) -> tuple[Actor, bool]:
+    """Who that is, and whether its use is to be recorded. Raises Unauthenticated."""
+    if credential.kind == "session":
+        return await sessions.identify(session, settings, credential.secret)
+    return await tokens.identify(session, credential.secret)
+
+
+async def record_use(session: WriteSession, actor: Actor, address: str) -> None:
+    if actor.session_id is not None:
+        await sessions.record_use(session, actor.session_id, address)
+    else:
+        await tokens.record_use(session, actor)
 
 
 def _refuse_unmeant(
@@ -128,24 +145,6 @@ def _refuse_unmeant(
     cookies.refuse_foreign(settings, headers, changes=changes)
     if changes and not socket:
         cookies.refuse_forged(secret, headers)
-
-
-async def _of_session(secret: str, database: Database, settings: Settings, address: str) -> Actor:
-    async with database.read_session() as reading:
-        actor, row = await sessions.identify(reading, settings, secret)
-    if sessions.use_is_to_be_recorded(row):
-        async with database.write_transaction() as writing:
-            await sessions.record_use(writing, row.id, address)
-    return actor
-
-
-async def _of_token(secret: str, database: Database) -> Actor:
-    async with database.read_session() as reading:
-        actor, unrecorded = await tokens.identify(reading, secret)
-    if unrecorded:
-        async with database.write_transaction() as writing:
-            await tokens.record_use(writing, actor)
-    return actor
 
 
 async def confirm(session: AsyncSession, settings: Settings, actor: Actor) -> None:

@@ -20,12 +20,12 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 
 from app.access.actor import Actor
-from app.errors import LimitReached, Unauthenticated
+from app.access.authenticate import authenticate
+from app.errors import LimitReached
 from app.graphql.context import Context, Parts
 from app.graphql.errors import INTERNAL_MESSAGE, extensions_of, known_failure
 from app.graphql.schema import schema
 from app.ids import new_id
-from app.tokens import service as tokens
 
 log = logging.getLogger("paas.graphql")
 
@@ -91,15 +91,11 @@ class Endpoint(GraphQL[Context, None]):
             return _refusal(500, INTERNAL_MESSAGE, {"code": "INTERNAL", "requestId": request_id})
 
     async def _actor(self, request: Request) -> Actor | None:
-        """Raises Unauthenticated for a credential that is no good; None when there is none at all."""
-        header = request.headers.get("authorization", "")
-        if not header:
-            return None
-        scheme, _, secret = header.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated("GraphQL takes bearer tokens: 'Authorization: Bearer paas_…'.")
-        async with self._container.database.write_transaction() as session:
-            return await tokens.authenticate(session, secret.strip())
+        """Raises what ``authenticate`` does; None when there is no credential at all."""
+        container, request_id = self._container, request.state.request_id
+        return await authenticate(
+            request.scope, container.database, container.settings, request_id=request_id
+        )
 
     def parse_json(self, data: str | bytes) -> Any:
         parsed = super().parse_json(data)

@@ -12,7 +12,7 @@ import re
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access import find
 from app.access.actor import Actor
+from app.access.authenticate import address_of, credential_of, identify, record_use
 from app.access.find import Place
 from app.access.permissions import Permission, require_somewhere
 from app.crypto import SecretBox
@@ -30,7 +31,6 @@ from app.ports.repositories import Exchange, Repositories, Service
 from app.pushes.handler import Pushes, PushHandler
 from app.reconcile.wake import WakeListener
 from app.settings import Settings
-from app.tokens import service as tokens
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Request:
     service: Service
     advertise: bool
     headers: Mapping[bytes, bytes]
+    address: str
 
     @property
     def permission(self) -> Permission:
@@ -111,17 +112,22 @@ class GitApp:
 
     async def _admit(self, request: Request) -> tuple[Actor, Place]:
         """Who asks, and for which app. Raises what a stranger and a member are told."""
-        secret = _secret(request.headers)
+        credential = credential_of(_text_of(request.headers), self._settings, basic=True)
+        if credential is None:
+            raise Unauthenticated(
+                "This repository needs a token.",
+                hint="Give any user name, and an API token as the password.",
+            )
         async with self._database.read_session() as session:
-            actor, unrecorded = await tokens.identify(session, secret)
+            actor, unrecorded = await identify(session, self._settings, credential)
             place = await find.app_place(session, actor, request.slugs)
             await require_somewhere(session, actor, place.scope, request.permission)
         if unrecorded:
             async with self._database.write_transaction() as session:
-                await tokens.record_use(session, actor)
+                await record_use(session, actor, request.address)
         if request.service == "git-receive-pack":
             place.require_live()
-        return actor, place
+        return replace(actor, address=request.address or None), place
 
     async def _serve(
         self, request: Request, actor: Actor, place: Place, receive: Receive, send: Send
@@ -194,7 +200,11 @@ def _parse(scope: Scope) -> Request:
     if not advertise and headers.get(b"content-type") != wanted:
         raise InvalidInput(f"The request's content type must be {wanted.decode()}.")
     slugs = (match["org"], match["project"], match["app"])
-    return Request(slugs, cast(Service, service), advertise, headers)
+    return Request(slugs, cast(Service, service), advertise, headers, address_of(scope))
+
+
+def _text_of(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
 
 
 def _protocol(headers: Mapping[bytes, bytes]) -> str:

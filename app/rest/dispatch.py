@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.access.actor import Actor
+from app.access.authenticate import authenticate
 from app.errors import InvalidInput, Unauthenticated
 from app.ids import new_id
 from app.rest.endpoint import Answer, Call, Endpoint, Given, RestContainer
 from app.rest.errors import BodyTooLarge, MalformedBody, NoSuchMethod, NoSuchPath, failed
-from app.tokens import service as tokens
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -35,14 +35,14 @@ class PathApp:
         request = Request(scope, receive)
         request_id = _request_id(request)
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, request_id)
         except Exception as error:  # noqa: BLE001 - the edge: told to the client, a bug is logged
             response = failed(error, request_id)
         response.headers["X-Request-Id"] = request_id
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
-        actor = await self._authenticate(request)
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        actor = await self._authenticate(request, request_id)
         method = "GET" if request.method == "HEAD" else request.method
         endpoint = self._endpoints.get(method)  # type: ignore[call-overload]
         if endpoint is None:
@@ -63,14 +63,16 @@ class PathApp:
             hint=f"Possible are: {', '.join(self._endpoints)}.",
         )
 
-    async def _authenticate(self, request: Request) -> Actor:
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
+    async def _authenticate(self, request: Request, request_id: str) -> Actor:
+        container = self._container
+        actor = await authenticate(
+            request.scope, container.database, container.settings, request_id=request_id
+        )
+        if actor is None:
             raise Unauthenticated(
                 "This needs a token.", hint="Send the header 'Authorization: Bearer paas_…'."
             )
-        async with self._container.database.write_transaction() as session:
-            return await tokens.authenticate(session, secret.strip())
+        return actor
 
     async def _handle(self, endpoint: Endpoint, request: Request, actor: Actor) -> Answer | None:
         given = await _input(endpoint, request)

@@ -24,6 +24,7 @@ from app.settings import Settings
 
 PREFIX = "paass_"
 _USE_RECORDED_EVERY = timedelta(minutes=1)
+"""A busy page does not write a row per request."""
 _MAX_PER_USER = 50
 """The longest unused go first."""
 
@@ -68,10 +69,11 @@ async def _prune(session: WriteSession, settings: Settings, user_id: str, now: d
     await session.execute(delete(UserSession).where(too_many))
 
 
-async def identify(
-    session: AsyncSession, settings: Settings, secret: str
-) -> tuple[Actor, UserSession]:
-    """Who holds this secret, in one SELECT. Raises Unauthenticated alike for every one that is no good."""
+async def identify(session: AsyncSession, settings: Settings, secret: str) -> tuple[Actor, bool]:
+    """Who holds this secret, and whether its use is to be recorded, in one SELECT.
+
+    Raises Unauthenticated alike for every one that is no good.
+    """
     statement = (
         select(UserSession, User)
         .join(User, UserSession.user_id == User.id)
@@ -83,20 +85,13 @@ async def identify(
             "You are signed out: the session has ended or was revoked.", hint="Sign in again."
         )
     row, user = found[0], found[1]
-    return (
-        Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, session_id=row.id),
-        row,
-    )
+    actor = Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, session_id=row.id)
+    return actor, datetime.now(UTC) - row.last_used_at >= _USE_RECORDED_EVERY
 
 
 def is_valid(row: UserSession, settings: Settings, now: datetime) -> bool:
     idle = now - row.last_used_at
     return now < row.expires_at and idle < timedelta(hours=settings.session_idle_hours)
-
-
-def use_is_to_be_recorded(row: UserSession) -> bool:
-    """At most once a minute: a busy page does not write a row per request."""
-    return datetime.now(UTC) - row.last_used_at >= _USE_RECORDED_EVERY
 
 
 async def record_use(session: WriteSession, session_id: str, address: str) -> None:
