@@ -87,3 +87,22 @@ def test_many_stars_do_not_make_matching_slow() -> None:
 
 def test_bracket_is_itself() -> None:
     assert not matches("[ab]", "a")
+
+
+@pytest.mark.parametrize(
+    ("branch", "patterns", "rule", "environments", "makes"),
+    [
+        ("pr-1", {"dev": "*"}, "pr-*", (), True),
+        ("pr-1", {"pr-1": "pr-1"}, "pr-*", ("pr-1",), False),
+        ("pr-1", {"staging": "pr-*"}, "pr-*", ("staging",), False),
+        ("pr-1", {"staging": "pr-?"}, "p*", ("staging",), False),
+        ("pr-1", {"staging": "p*"}, "pr-?", (), True),
+        ("main", {"production": "main"}, "*", ("production",), False),
+        ("other", {"production": "main"}, "pr-*", (), False),
+    ],
+)
+def test_preview_rule_takes_part_with_its_own_pattern(
+    branch: str, patterns: dict[str, str], rule: str, environments: tuple[str, ...], makes: bool
+) -> None:
+    found = match(branch, patterns, rule)
+    assert (found.environments, found.makes_preview) == (environments, makes)
