@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && break; done)
 BENCHES := $(notdir $(basename $(filter-out bench/_%,$(wildcard bench/*.py))))
 
-.PHONY: help up install check lint types schema-check test engines format lock schema bench clean
+.PHONY: help up install check lint types schema-check test engines format lock schema cli-client cli-client-check bench clean
 
 help:  ## what there is to type
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /make \1\t/' | expand -t 18
@@ -31,7 +31,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(STAMP)
 
-check: lint types schema-check  ## the quick loop: under two minutes
+check: lint types schema-check cli-client-check  ## the quick loop: under two minutes
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not docker and not nomad"
 
 lint: install
@@ -52,6 +52,12 @@ test: check engines  ## everything; with the real engines where they can be had
 
 engines: install
 	@.ci/engines $(BIN)/paas
+
+cli-client: install  ## write the command's typed operations from schema.graphql
+	$(BIN)/python -m app.cli.client.generate
+
+cli-client-check: install
+	$(BIN)/python -m app.cli.client.generate --check
 
 bench: $(addprefix bench-,$(subst _,-,$(BENCHES)))  ## every benchmark, each figure against its target
 

@@ -6,17 +6,31 @@ from collections.abc import Mapping
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
+
+Commands = Mapping[str, tuple[str, str]]
+"""Name → (``module:attribute``, the one line that ``--help`` shows)."""
 
 
 class LazyGroup(click.Group):
-    """``commands``: name → (``module:attribute``, the one line that ``--help`` shows)."""
+    """``sections``: title → the commands that ``--help`` shows below it. ``hidden`` ones it does not show."""
 
-    def __init__(self, *, lazy: Mapping[str, tuple[str, str]], name: str, help: str) -> None:
-        super().__init__(name=name, help=help)
-        self._lazy = lazy
+    def __init__(
+        self,
+        *,
+        sections: Mapping[str, Commands],
+        hidden: Commands,
+        name: str,
+        help: str,
+        epilog: str,
+    ) -> None:
+        super().__init__(name=name, help=help, epilog=epilog)
+        self._sections = sections
+        self._shown = {name: known for part in sections.values() for name, known in part.items()}
+        self._lazy = {**self._shown, **hidden}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self._lazy)
+        return list(self._shown)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._lazy:
@@ -26,5 +40,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self._lazy.items()])
+        for title, commands in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, line) for name, (_, line) in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Without importing a command for its help."""
+        names = [name for name in self._shown if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=self._shown[name][1]) for name in names]
+        return items or click.Command.shell_complete(self, ctx, incomplete)
