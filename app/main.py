@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from app import faults, log, loop
 from app.container import Container, database_url, open_container
 from app.http import health, landing, presence
 from app.http.protocol import BoundedProtocol
+from app.live.sockets import MAX_MESSAGE_BYTES, PING_SECONDS
 from app.migrate import migrate_if_behind
 from app.settings import Settings, load_settings
 
@@ -29,12 +32,16 @@ def create_app(container: Container) -> Starlette:
     def lifespan(app: Starlette) -> AbstractAsyncContextManager[None]:
         return presence.announced(container.ingress, container.settings)
 
-    return Starlette(routes=_routes(container), lifespan=lifespan)
-
-
-def _routes(container: Container) -> list[BaseRoute]:
-    from app import rest
     from app.graphql.asgi import graphql_app
+
+    graphql = graphql_app(container)
+    application = Starlette(routes=_routes(container, graphql), lifespan=lifespan)
+    application.state.stop_streams = graphql.stop
+    return application
+
+
+def _routes(container: Container, graphql: ASGIApp) -> list[BaseRoute]:
+    from app import rest
     from app.http import slugs
     from app.http.git import GitApp
 
@@ -45,7 +52,8 @@ def _routes(container: Container) -> list[BaseRoute]:
         *rest.routes(container),
         *slugs.routes(container),
         Mount("/git", app=git),
-        Route("/graphql", graphql_app(container)),
+        Route("/graphql", graphql),
+        WebSocketRoute("/graphql", graphql),
     ]
 
 
@@ -56,12 +64,28 @@ def server_config(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         host=settings.api_host,
         port=settings.api_port,
         http=BoundedProtocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,
         access_log=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
+
+
+class Server(uvicorn.Server):
+    """Event streams end when it stops; uvicorn itself closes sockets (1012) and lets requests end."""
+
+    def __init__(self, config: uvicorn.Config, *, stop_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop_streams = stop_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stop_streams()
+        await super().shutdown(sockets)
 
 
 async def serve(settings: Settings) -> None:
@@ -71,8 +95,9 @@ async def serve(settings: Settings) -> None:
     await migrate_if_behind(database_url(settings))
     container = await open_container(settings, role="api")
     try:
-        config = server_config(settings, create_app(container))
-        await uvicorn.Server(config).serve()
+        application = create_app(container)
+        config = server_config(settings, application)
+        await Server(config, stop_streams=application.state.stop_streams).serve()
     finally:
         await container.close()
 

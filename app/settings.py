@@ -114,11 +114,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Of packed dependencies; those not used for longest go first."""
     build_max_log_lines: int = 20_000
     build_concurrency: int = 2
+    log_keep_hours: int = 168
+    """So long an app's log lines are kept."""
+    log_keep_mb: int = 100
+    """Of each app in each environment; the oldest lines go first."""
     push_max_mb: int = 1024
     rollout_timeout_seconds: int = 300
     lease_seconds: int = 15
     ready_file: str = ""
     """Touched by a worker when it has begun to look for work."""
+    live_connections: int = 5000
+    """WebSockets and event streams that one API process holds open at most."""
+    live_connections_per_address: int = 1000
+    live_connections_per_token: int = 200
     log_level: str = "INFO"
     fault_kill: str = ""
 

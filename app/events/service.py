@@ -54,7 +54,7 @@ async def tell(
     *,
     user_id: str | None = None,
 ) -> None:
-    """``payload`` is JSON, and holds nothing that a viewer of the object may not see."""
+    """``payload`` is JSON with names like ``commitSha``, and holds nothing that a viewer of the object may not see."""
     session.add_last(
         Event(
             kind=kind,
@@ -101,7 +101,7 @@ async def tell_of_deployment(
     session: WriteSession, kind: EventKind, row: Deployment, payload: Mapping[str, Any]
 ) -> None:
     """``tell``, with what every event of a deployment says."""
-    said = {"number": row.number, "commit_sha": row.commit_sha, **payload}
+    said = {"number": row.number, "commitSha": row.commit_sha, **payload}
     await tell_of_instance(
         session, kind, row.instance_id, said, deployment_id=row.id, user_id=row.user_id
     )

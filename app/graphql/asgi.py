@@ -1,31 +1,41 @@
-"""The HTTP endpoint: who asks, how much they may send, and the console for a browser.
+"""The endpoint: who asks, how much they may send, what stays open, and the console for a browser.
 
 A request with a token that is no good is refused as a whole, with 401. One without a token is answered:
-it may read the schema, and each field that needs a token says so under its own path.
+it may read the schema, and each field that needs a token says so under its own path. A subscription comes
+by WebSocket (``app/live/websocket.py``) or as server-sent events (``app/live/sse.py``).
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import ExitStack
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from cross_web import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketState
 from strawberry.asgi import GraphQL
+from strawberry.types.unset import UNSET
 
 from app.access.actor import Actor
-from app.access.authenticate import authenticate
+from app.access.authenticate import address_of, authenticate, credential_of, headers_of
 from app.errors import LimitReached
 from app.graphql.context import Context, Parts
 from app.graphql.errors import INTERNAL_MESSAGE, extensions_of, known_failure
 from app.graphql.schema import schema
 from app.ids import new_id
+from app.live.caller import Caller
+from app.live.doors import Doors
+from app.live.sse import until_refused
+from app.live.websocket import INIT_SECONDS, MAX_OPERATIONS, Connection, Handler
 
 log = logging.getLogger("paas.graphql")
 
@@ -39,7 +49,7 @@ _CONSOLE_HEADERS = {
 }
 
 
-def graphql_app(container: Parts) -> ASGIApp:
+def graphql_app(container: Parts) -> Endpoint:
     """The application to mount at ``/graphql``."""
     return Endpoint(container)
 
@@ -49,26 +59,58 @@ class BodyTooLarge(LimitReached):
 
 
 class Endpoint(GraphQL[Context, None]):
+    graphql_transport_ws_handler_class = Handler  # type: ignore[assignment]
+
     def __init__(self, container: Parts) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
             allow_queries_via_get=False,
             subscription_protocols=("graphql-transport-ws", "graphql-sse"),
+            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
+            max_subscriptions_per_connection=MAX_OPERATIONS,
             allowed_origins=(container.settings.external_url,),
         )
+        self.doors = Doors(container.settings)
         self._container = container
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End what streams, so that a server that stops need not wait; sockets the server itself closes."""
+        self._stopping.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            # The schema has no subscription: a socket would only be a way to outlive its token.
-            await WebSocket(scope, receive=receive, send=send).close(code=1008)
+            await self._socket(WebSocket(scope, receive=receive, send=send))
             return
         request = Request(scope, receive=_limited(receive))
         request_id = request.state.request_id = _request_id(request)
-        response = await self._answer(request)
-        response.headers["X-Request-Id"] = request_id
-        await response(scope, receive, send)
+        with ExitStack() as inside:
+            request.state.inside = inside
+            response = await self._answer(request)
+            response.headers["X-Request-Id"] = request_id
+            try:
+                await response(scope, receive, send)
+            finally:
+                if isinstance(response, StreamingResponse):
+                    await response.body_iterator.aclose()  # type: ignore[attr-defined]
+
+    async def _socket(self, socket: WebSocket) -> None:
+        """Refused before it is open: by 401, 403 or 429. What may be wrong later, its handler says."""
+        request_id = socket.state.request_id = _request_id(socket)
+        try:
+            with ExitStack() as inside:
+                socket.state.inside = inside
+                inside.enter_context(self.doors.from_address(address_of(socket.scope)))
+                socket.state.actor = await self._actor(socket)
+                await self._container.wakes.start()
+                await self.run(socket)
+        except Exception as error:  # noqa: BLE001 - the edge: told to the client, a bug is logged
+            refusal = self._failed(error, request_id)
+            if socket.application_state is WebSocketState.CONNECTING:
+                await socket.send_denial_response(refusal)
+            elif socket.application_state is WebSocketState.CONNECTED:
+                await socket.close(1011)
 
     async def _answer(self, request: Request) -> Response:
         if request.method == "GET" and _wants_page(request):
@@ -82,15 +124,17 @@ class Endpoint(GraphQL[Context, None]):
             return _refusal(400, "The request is nested too deeply.", {"code": "LIMIT_REACHED"})
         except ClientDisconnect:
             return Response(status_code=400)
-        except Exception as error:
-            known = known_failure(error)
-            if known is not None:
-                return _refusal(known.http_status, known.message, extensions_of(known))
-            request_id = request.state.request_id
-            log.exception("request %s failed", request_id, extra={"request_id": request_id})
-            return _refusal(500, INTERNAL_MESSAGE, {"code": "INTERNAL", "requestId": request_id})
+        except Exception as error:  # noqa: BLE001 - the edge: told to the client, a bug is logged
+            return self._failed(error, request.state.request_id)
 
-    async def _actor(self, request: Request) -> Actor | None:
+    def _failed(self, error: Exception, request_id: str) -> Response:
+        known = known_failure(error)
+        if known is not None:
+            return _refusal(known.http_status, known.message, extensions_of(known))
+        log.error("request %s failed", request_id, exc_info=error, extra={"request_id": request_id})
+        return _refusal(500, INTERNAL_MESSAGE, {"code": "INTERNAL", "requestId": request_id})
+
+    async def _actor(self, request: HTTPConnection) -> Actor | None:
         """Raises what ``authenticate`` does; None when there is no credential at all."""
         container, request_id = self._container, request.state.request_id
         return await authenticate(
@@ -106,7 +150,53 @@ class Endpoint(GraphQL[Context, None]):
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
-        return Context(self._container, request.state.actor, request.state.request_id)
+        state, container = request.state, self._container
+        if isinstance(request, WebSocket):
+            return Connection(
+                container,
+                state.actor,
+                state.request_id,
+                doors=self.doors,
+                credential=credential_of(headers_of(request.scope), container.settings),
+                inside=state.inside,
+                address=address_of(request.scope),
+            )
+        context = Context(container, state.actor, state.request_id)
+        if _wants_stream(request):
+            context.caller = self._staying(request)
+        return context
+
+    def _staying(self, request: Request) -> Caller | None:
+        """Whoever asks for a stream takes up room until it ends. Raises LimitReached."""
+        inside, actor = request.state.inside, request.state.actor
+        inside.enter_context(self.doors.from_address(address_of(request.scope)))
+        credential = credential_of(headers_of(request.scope), self._container.settings)
+        if actor is None or credential is None:
+            return None
+        inside.enter_context(self.doors.of_actor(actor))
+        request.state.caller = Caller(self._container, credential, actor)
+        caller: Caller = request.state.caller
+        return caller
+
+    async def on_ws_connect(self, context: Context) -> Any:
+        assert isinstance(context, Connection)
+        await context.admit()
+        return UNSET
+
+    async def create_streaming_response(
+        self,
+        request: Request | WebSocket,
+        stream: Callable[[], Any],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """Of a caller without a token it ends by itself: no subscription lets it in."""
+        await self._container.wakes.start()
+        caller: Caller | None = getattr(request.state, "caller", None)
+        text: AsyncGenerator[str, None] = stream()
+        if caller is not None:
+            text = until_refused(text, caller, self._stopping)
+        return StreamingResponse(text, headers=dict(headers))
 
 
 def _limited(receive: Receive) -> Receive:
@@ -127,10 +217,14 @@ def _limited(receive: Receive) -> Receive:
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
-def _request_id(request: Request) -> str:
+def _request_id(request: HTTPConnection) -> str:
     """What a proxy ahead of us called it, or a new one."""
     given = request.headers.get("X-Request-Id", "")
     return given if _REQUEST_ID.fullmatch(given) else new_id("req")
+
+
+def _wants_stream(request: Request) -> bool:
+    return "text/event-stream" in request.headers.get("accept", "").lower()
 
 
 def _wants_page(request: Request) -> bool:

@@ -21,6 +21,7 @@ strawberry.enum(models.DeploymentPhase, description="The steps of a deployment, 
 strawberry.enum(models.DeploymentTrigger, description="What a deployment was made by.")
 strawberry.enum(models.StepStatus, description="How far a step of a deployment has come.")
 strawberry.enum(models.FailureCode, description="Why a build or a deployment failed.")
+strawberry.enum(models.EventKind, description="The noun, and what happened to it.")
 strawberry.enum(ChangeKind, description="How a variable differs from the current release.")
 strawberry.enum(
     InstanceStatus,

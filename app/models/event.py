@@ -16,18 +16,18 @@ class EventKind(enum.StrEnum):
     """``{noun}.{what happened to it}``. A new kind needs no migration; an old one keeps its meaning."""
 
     DEPLOYMENT_CREATED = "deployment.created"
-    """Payload: ``number``, ``trigger``, ``commit_sha``."""
+    """Payload: ``number``, ``trigger``, ``commitSha``."""
     DEPLOYMENT_SUCCEEDED = "deployment.succeeded"
-    """Payload: ``number``, ``commit_sha``; so too of the three below."""
+    """Payload: ``number``, ``commitSha``; so too of the three below."""
     DEPLOYMENT_FAILED = "deployment.failed"
     """Payload: also ``code`` and ``message``."""
     DEPLOYMENT_CANCELED = "deployment.canceled"
     DEPLOYMENT_SUPERSEDED = "deployment.superseded"
-    """Payload: also ``superseded_by_id``."""
+    """Payload: also ``supersededById``."""
     CONTAINER_STARTED = "container.started"
-    """Payload: ``name``, ``release_id``; so too of the others of a container."""
+    """Payload: ``name``, ``releaseId``; so too of the others of a container."""
     CONTAINER_CRASHED = "container.crashed"
-    """It ended by itself. Payload: also ``exit_code``, ``oom_killed``, ``restarts``, ``message``."""
+    """It ended by itself. Payload: also ``exitCode``, ``oomKilled``, ``restarts``, ``message``."""
     CONTAINER_UNHEALTHY = "container.unhealthy"
     """Its check fails, so that it is sent no requests."""
     CONTAINER_HEALTHY = "container.healthy"
@@ -37,7 +37,7 @@ class EventKind(enum.StrEnum):
     VARIABLES_CHANGED = "variables.changed"
     """Payload: ``set`` and ``unset``, lists of names and never values; ``deployed``."""
     SCALE_CHANGED = "scale.changed"
-    """Payload: ``replicas``, ``cpu_millis``, ``memory_mb`` as they are now; ``deployed``."""
+    """Payload: ``replicas``, ``cpuMillis``, ``memoryMb`` as they are now; ``deployed``."""
 
 
 class Event(Base):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 
 import asyncpg
 
@@ -49,6 +50,7 @@ class WakeListener:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._callbacks: set[Heard] = set()
+        self._subscriptions: defaultdict[tuple[str, str], set[Subscription]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
 
@@ -71,14 +73,22 @@ class WakeListener:
     @contextlib.contextmanager
     def subscribe(self, kind: str, key: str) -> Iterator[Subscription]:
         """Be woken for ``session.wake(kind, key)``. Subscribe, then read the rows, then wait."""
-        subscription = Subscription()
-
-        def heard(a_kind: str | None, a_key: str | None) -> None:
-            if a_kind is None or (a_kind, a_key) == (kind, key):
-                subscription.event.set()
-
-        with self.hearing(heard):
+        with self.subscribe_to([(kind, key)]) as subscription:
             yield subscription
+
+    @contextlib.contextmanager
+    def subscribe_to(self, topics: Iterable[tuple[str, str]]) -> Iterator[Subscription]:
+        """Be woken for any of these pairs of kind and key. However many wait, a wake finds its own at once."""
+        subscription, wanted = Subscription(), tuple(topics)
+        for topic in wanted:
+            self._subscriptions[topic].add(subscription)
+        try:
+            yield subscription
+        finally:
+            for topic in wanted:
+                self._subscriptions[topic].discard(subscription)
+                if not self._subscriptions[topic]:
+                    del self._subscriptions[topic]
 
     @contextlib.contextmanager
     def hearing(self, callback: Heard) -> Iterator[None]:
@@ -88,6 +98,11 @@ class WakeListener:
             yield
         finally:
             self._callbacks.discard(callback)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many wait for a topic."""
+        return len({each for some in self._subscriptions.values() for each in some})
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -131,3 +146,9 @@ class WakeListener:
     def _tell(self, kind: str | None, key: str | None) -> None:
         for callback in list(self._callbacks):
             callback(kind, key)
+        if kind is None or key is None:
+            woken = {each for some in self._subscriptions.values() for each in some}
+        else:
+            woken = self._subscriptions.get((kind, key), set())
+        for subscription in woken:
+            subscription.event.set()

@@ -23,6 +23,7 @@ from app.graphql.asgi import graphql_app
 from app.models import User
 from app.ports.builder import SlugStore
 from app.ports.repositories import Commit, Repositories
+from app.reconcile.wake import WakeListener
 from app.settings import Settings
 from app.tokens import service as tokens
 from tests.services.conftest import BASE, World
@@ -64,6 +65,10 @@ class Platform:
     engine: str = "embedded"
     slugs: SlugStore = field(default_factory=lambda: cast("SlugStore", SignedNowhere()))
     scheduler: MemoryScheduler = field(default_factory=MemoryScheduler)
+
+    @cached_property
+    def wakes(self) -> WakeListener:
+        return WakeListener(self.database.url)
 
     @cached_property
     def ingress(self) -> MemoryIngress:
