@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import strawberry
@@ -26,14 +27,16 @@ from app.graphql.loaders import Loaders
 from app.graphql.node import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from app.crypto import SecretBox
     from app.db import Database
+    from app.live.caller import Caller
     from app.ports.builder import SlugStore
     from app.ports.ingress import Ingress
     from app.ports.repositories import Repositories
     from app.ports.scheduler import Scheduler
+    from app.reconcile.wake import WakeListener
     from app.settings import Settings
 
 
@@ -60,6 +63,17 @@ class Parts(Protocol):
     def ingress(self) -> Ingress: ...
     @property
     def slugs(self) -> SlugStore: ...
+    @property
+    def wakes(self) -> WakeListener: ...
+
+
+def spelled_with(platform: Parts) -> Mapping[str, str]:
+    """By the names that ``{platform.…}`` has in ``app/graphql/fields.py:spelled``."""
+    port = platform.settings.ingress_port
+    return {
+        "external_url": platform.settings.external_url,
+        "ingress": "" if port == 80 else f":{port}",
+    }
 
 
 @dataclass
@@ -70,6 +84,8 @@ class Context:
     actor: Actor | None
     """None for a request without a token: it may look at the schema, and at nothing else."""
     request_id: str
+    caller: Caller | None = None
+    """Whoever keeps a connection open for this: who it is may change meanwhile."""
     loaders: Loaders = field(init=False)
     engine_calls: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(ENGINE_CALLS_AT_ONCE)
@@ -81,6 +97,11 @@ class Context:
     def forget(self) -> None:
         """Drop what was read: after a mutation it may no longer be so."""
         self.loaders = Loaders(self.container.database, self.actor)
+
+    @cached_property
+    def spelled(self) -> Mapping[str, str]:
+        """Settings of the platform that texts are spelled with."""
+        return spelled_with(self.container)
 
     def require_actor(self) -> Actor:
         if self.actor is None:

@@ -1,4 +1,4 @@
-"""The whole graph: every noun's part of Query and Mutation, put together."""
+"""The whole graph: every noun's part of Query, Mutation and Subscription, put together."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from strawberry.types import ExecutionContext
 
 from app.apps.graphql import AppMutations
 from app.deployments.graphql import DeploymentMutations, DeploymentQueries
+from app.deployments.subscriptions import DeploymentSubscriptions
 from app.environments.graphql import EnvironmentMutations, EnvironmentQueries
+from app.events.graphql import EventSubscriptions
 from app.graphql.errors import ReportErrors
 from app.graphql.limits import MAX_TOKENS, UNCLEAN, CleanStrings, GuardedValidation, is_clean
 from app.graphql.root import RootQueries
 from app.graphql.scalars import CONFIG
 from app.instances.graphql import InstanceMutations
+from app.instances.subscriptions import InstanceSubscriptions
 from app.organizations.graphql import OrganizationMutations, OrganizationQueries
 from app.projects.graphql import ProjectMutations
 from app.pushes.graphql import PushMutations
+from app.quotas.graphql import QuotaMutations
 from app.reconcile.graphql import ReconcilerQueries
 from app.tokens.graphql import TokenMutations, ViewerQueries
 
@@ -54,7 +58,13 @@ class Mutation(
     PushMutations,
     DeploymentMutations,
     TokenMutations,
+    QuotaMutations,
 ):
+    pass
+
+
+@strawberry.type
+class Subscription(DeploymentSubscriptions, InstanceSubscriptions, EventSubscriptions):
     pass
 
 
@@ -86,7 +96,9 @@ EXTENSIONS: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
     CleanVariables,
 ]
 
-schema = PaasSchema(query=Query, mutation=Mutation, config=CONFIG, extensions=EXTENSIONS)
+schema = PaasSchema(
+    query=Query, mutation=Mutation, subscription=Subscription, config=CONFIG, extensions=EXTENSIONS
+)
 
 
 def core_schema() -> GraphQLSchema:
