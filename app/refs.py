@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import re
 
+from app.names import is_slug
+
 BRANCHES = "refs/heads/"
 TAGS = "refs/tags/"
 HIDDEN = "refs/paas/"
-"""The platform's own refs: never shown to clients, never taken from them."""
+"""The platform's own refs: never shown to clients, and but for TREES never taken from them."""
+TREES = "refs/paas/trees/"
+"""One for each environment: the files that `paas deploy` last sent for it. It deploys nothing by itself."""
 ZERO = "0" * 40
 """The object id that stands for "no such ref" in an update."""
 MAX_REF_BYTES = 1000
@@ -57,6 +61,11 @@ def ref_problem(ref: str) -> str | None:
 def branch_of(ref: str) -> str | None:
     """``refs/heads/feature/x`` → ``feature/x``; None for anything that is not a branch."""
     return ref[len(BRANCHES) :] if ref.startswith(BRANCHES) else None
+
+
+def tree_of(ref: str) -> str | None:
+    """``refs/paas/trees/staging`` → ``staging``; None for what is no such ref."""
+    return ref[len(TREES) :] if ref.startswith(TREES) and is_slug(ref[len(TREES) :]) else None
 
 
 def full_names(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.ports.repositories import RefResult, RefUpdate
-from app.refs import BRANCHES, HIDDEN, TAGS, branch_of, ref_problem
+from app.refs import BRANCHES, HIDDEN, TAGS, branch_of, ref_problem, tree_of
 
 ATOMIC_FAILED = "the atomic push was refused because of another ref"
 
@@ -76,9 +76,9 @@ def update_problem(update: RefUpdate, patience: Patience) -> str | None:
     problem = ref_problem(update.ref)
     if problem:
         return problem
-    if update.ref.startswith(HIDDEN):
+    if update.ref.startswith(HIDDEN) and tree_of(update.ref) is None:
         return "refs/paas/ is the platform's own"
-    if not update.ref.startswith((BRANCHES, TAGS)):
+    if not update.ref.startswith((BRANCHES, TAGS, HIDDEN)):
         return "only branches (refs/heads/) and tags (refs/tags/) are kept here"
     if patience is Patience.WAIT and (update.deletes or branch_of(update.ref) is None):
         return "with -o wait, only a branch that is to be deployed can be pushed"
@@ -87,7 +87,9 @@ def update_problem(update: RefUpdate, patience: Patience) -> str | None:
 
 def undeployable_reason(ref: str, *, deletes: bool) -> str | None:
     """Why this kind of update never deploys; None for a branch that was moved or made."""
-    branch = branch_of(ref)
+    branch, tree = branch_of(ref), tree_of(ref)
+    if tree is not None:
+        return f"files for {tree} were {'removed' if deletes else 'stored'}; `paas deploy` deploys them"
     if branch is None:
         tag = ref.removeprefix(TAGS)
         return f"the tag {tag!r} was {'deleted' if deletes else 'stored'}; tags are not deployed"

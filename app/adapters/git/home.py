@@ -27,6 +27,8 @@ _CONFIGURATION = """\
 	fsckObjects = true
 	hideRefs = refs/paas
 [receive]
+	# Of the platform's own refs, these are pushed by `paas deploy`.
+	hideRefs = !refs/paas/trees
 	maxInputSize = {max_bytes}
 	shallowUpdate = true
 	advertisePushOptions = true
