@@ -19,6 +19,7 @@ from app.adapters.git.repositories import LocalRepositories
 from app.adapters.memory.cluster import Behaviour
 from app.crypto import SecretBox
 from app.db import Database
+from app.drift.reconcile import DriftReconciler
 from app.models import App, Deployment, DeploymentStatus, Environment, Project
 from app.reconcile.driver import Driver
 from app.rollouts.steps import STEPS
@@ -166,7 +167,8 @@ async def test_killed_at(step: str, stage: Stage, tmp_path: Path) -> None:
     stage.ingress.deaf = False
     await leases_have_ended(stage)
     teardown = TeardownReconciler(stage.database, repositories, stage.scheduler)
-    await Driver(stage.database, [stage.reconciler(), teardown]).run_until_idle()
+    drift = DriftReconciler(stage.database, stage.scheduler, stage.ingress, every_seconds=60)
+    await Driver(stage.database, [stage.reconciler(), drift, teardown]).run_until_idle()
     await invariants.check(stage, placed)
     if ending is None:
         await everything_is_gone(stage, placed, SCENARIOS[step], repositories)
