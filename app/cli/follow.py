@@ -15,10 +15,10 @@ from app.cli.output import DETAIL, STEP, print_json, say, spinner
 _POLL_SECONDS = 0.4
 _TITLES = {
     "BUILD": "Building",
-    "RELEASE": "Preparing the release",
+    "RELEASE": "Making the release",
     "SCHEDULE": "Starting",
     "HEALTH_CHECK": "Checking health",
-    "ROUTE": "Routing",
+    "ROUTE": "Switching the router",
 }
 
 

@@ -199,10 +199,10 @@ def _names(
 
 
 _OPTIONS = {
-    "env": click.option("--env", "-e", envvar="PAAS_ENV", metavar="ENV", help="Environment; the project's default."),
-    "app": click.option("--app", "-a", envvar="PAAS_APP", metavar="APP", help="App, or ORG/PROJECT/APP."),
-    "project": click.option("--project", "-p", envvar="PAAS_PROJECT", metavar="PROJECT", help="Project, or ORG/PROJECT."),
-    "org": click.option("--org", "-o", envvar="PAAS_ORG", metavar="ORG", help="Organization."),
+    "env": click.option("--env", "at_env", "-e", envvar="PAAS_ENV", metavar="ENV", help="Environment; the project's default."),
+    "app": click.option("--app", "at_app", "-a", envvar="PAAS_APP", metavar="APP", help="App, or ORG/PROJECT/APP."),
+    "project": click.option("--project", "at_project", "-p", envvar="PAAS_PROJECT", metavar="PROJECT", help="Project, or ORG/PROJECT."),
+    "org": click.option("--org", "at_org", "-o", envvar="PAAS_ORG", metavar="ORG", help="Organization."),
     "host": click.option("--host", envvar="PAAS_HOST", metavar="URL", help="The platform; where you signed in last."),
 }  # fmt: skip
 
@@ -215,13 +215,14 @@ def acts_on(*levels: str) -> Callable[[Command], Command]:
         def run(
             *arguments: Any,
             host: str | None,
-            org: str | None = None,
-            project: str | None = None,
-            app: str | None = None,
-            env: str | None = None,
+            at_org: str | None = None,
+            at_project: str | None = None,
+            at_app: str | None = None,
+            at_env: str | None = None,
             **options: Any,
         ) -> Any:
-            return function(resolve(host, org, project, app, env), *arguments, **options)
+            here = resolve(host, at_org, at_project, at_app, at_env)
+            return function(here, *arguments, **options)
 
         decorated: Any = run
         for name in _OPTIONS:

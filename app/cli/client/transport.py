@@ -45,7 +45,7 @@ class _Error(Struct):
 
 
 class _Response(Struct):
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
     errors: list[_Error] = []
 
 
@@ -136,7 +136,7 @@ def _data(body: bytes) -> msgspec.Raw:
         ) from error
     if response.errors:
         raise _of(response.errors[0])
-    if response.data is None:
+    if bytes(response.data) == b"null":
         raise Unreachable("The platform's answer holds no data.", hint=_OTHER_VERSION)
     return response.data
 

@@ -136,9 +136,10 @@ def cancel(here: Here, number: int | None) -> None:
 
 @click.command()
 @click.option("--rollback", "number", type=int, metavar="NUMBER", help="Plan to roll back to it.")
+@click.option("--engine", is_flag=True, help="Also what the engine would change in the job.")
 @json_option
 @acts_on("org", "project", "app", "env")
-def plan(here: Here, number: int | None, as_json: bool) -> None:
+def plan(here: Here, number: int | None, engine: bool, as_json: bool) -> None:
     """What a deployment of what is staged would change, and whether there is room. Changes nothing."""
     instance = here.instance()
     chosen = _numbered(here, instance, number).id if number else None
@@ -147,10 +148,10 @@ def plan(here: Here, number: int | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    facts(list(_plan_facts(found)))
+    facts(list(_plan_facts(found, engine=engine)))
 
 
-def _plan_facts(found: api.Plan) -> Iterator[tuple[str, object]]:
+def _plan_facts(found: api.Plan, *, engine: bool) -> Iterator[tuple[str, object]]:
     before, after = (found.commit_before or "")[:12], (found.commit_after or "")[:12]
     yield "Commit", after if before == after else f"{before or 'nothing'} → {after or 'nothing'}"
     changes = found.changes
@@ -160,7 +161,7 @@ def _plan_facts(found: api.Plan) -> Iterator[tuple[str, object]]:
         yield "Setting", f"{setting.name} {setting.before} → {setting.after}"
     if changes and changes.needs_build:
         yield "Build", "again: a variable that it sees differs"
-    for line in found.job_changes:
+    for line in found.job_changes if engine else ():
         yield "Engine", line
     yield "Fits", found.fits
     for reason in found.reasons:
