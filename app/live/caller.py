@@ -14,7 +14,6 @@ from typing import Protocol
 
 from sqlalchemy import select
 
-from app.access import changes
 from app.access.actor import Actor
 from app.access.authenticate import Credential, identify
 from app.db import Database, outage
@@ -23,8 +22,10 @@ from app.models import ApiToken, UserSession
 from app.reconcile.wake import Subscription, WakeListener
 from app.settings import Settings
 
+WAKE = "access"
+"""Its keys are ids of tokens, sessions and users; sent by triggers on their tables, at commit."""
 _ASKED_EVERY = 30.0
-"""Seconds; what nobody was woken for, say a token that went with its project, is found out by then."""
+"""Seconds; a wake may be lost, and a session ends when it is idle, which is no change of anything."""
 _ASKED_AGAIN = 1.0
 """Seconds, when the database did not answer."""
 
@@ -61,7 +62,7 @@ class Caller:
     async def until_refused(self) -> PaasError:
         """Returns why, once the credential is no good any more."""
         topics = [
-            (changes.WAKE, identifier)
+            (WAKE, identifier)
             for identifier in (self.actor.token_id, self.actor.session_id, self.actor.user_id)
             if identifier is not None
         ]

@@ -125,7 +125,9 @@ async def events(
     url: str, token: str, document: str, **variables: Any
 ) -> AsyncIterator[AsyncGenerator[tuple[str, Any], None]]:
     """The stream's events as ``(name, data)``."""
-    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    headers = {"Accept": "text/event-stream"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     body = {"query": document, "variables": variables}
     async with (
         httpx2.AsyncClient(timeout=PATIENCE) as client,
