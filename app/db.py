@@ -21,7 +21,9 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.orm import Session
 
+from app.audit import guard
 from app.errors import ExternalFailure
 
 if TYPE_CHECKING:
@@ -35,15 +37,25 @@ class ReadSession(AsyncSession):
     """For SELECTs. Each stands for itself, without a transaction around them: two round trips less."""
 
 
+class _Transaction(Session):
+    """What a WriteSession is of, to SQLAlchemy's events."""
+
+
+guard.watch(_Transaction)
+
+
 class WriteSession(AsyncSession):
     """One transaction; committed by ``Database.write_transaction`` and nobody else."""
 
-    acting_for: Actor | None = None
-    """On whose behalf rows change; None: the platform's own work, of its reconcilers."""
+    sync_session_class = _Transaction
 
     def act_for(self, actor: Actor) -> None:
-        """Said by whoever opens a transaction for an actor, and by every question of permission."""
-        self.acting_for = actor
+        """What changes, changes for ``actor``, and is not committed without an entry in the audit log.
+
+        Said by whoever opens a transaction for an actor, and by every question of permission; never said
+        in the platform's own work, of its reconcilers.
+        """
+        self.info[guard.ACTOR] = actor
 
     async def wake(self, kind: str, key: str) -> None:
         """At commit, wake whoever reconciles ``kind`` for ``key`` (e.g. ``"instance"``, its id)."""

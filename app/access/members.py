@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.actor import Actor
 from app.access.permissions import Permission, require, role_in
 from app.access.scope import Scope
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession
 from app.errors import Forbidden, NotFound, PreconditionFailed
 from app.ids import new_id
@@ -54,7 +56,10 @@ async def set_role(
         .returning(Membership)
     )
     result = await session.scalars(statement, execution_options={"populate_existing": True})
-    return result.one()
+    membership = result.one()
+    made = f"Made {user.name} {role.value} of {organization.slug}."
+    await log.record(session, actor, Action.MEMBER_SET, organization, made, subject=user.id)
+    return membership
 
 
 async def remove(
@@ -62,7 +67,8 @@ async def remove(
 ) -> None:
     """Anybody may leave; removing another needs the permission. Raises NotFound for a non-member."""
     leaving = actor.user_id == user.id
-    needed = Permission.READ if leaving else Permission.MEMBERS_WRITE
+    freely = leaving and actor.grant is None
+    needed = Permission.READ if freely else Permission.MEMBERS_WRITE
     await require(session, actor, Scope(organization.id), needed)
     await lock(session, organization.id)
     current = await _membership(session, organization, user)
@@ -73,6 +79,8 @@ async def remove(
         await _keep_an_owner(session, organization)
     await session.delete(current)
     await session.flush()
+    removed = f"Removed {user.name}, who was {current.role.value}, from {organization.slug}."
+    await log.record(session, actor, Action.MEMBER_REMOVE, organization, removed, subject=user.id)
 
 
 async def _membership(

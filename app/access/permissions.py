@@ -238,3 +238,15 @@ def require_operator(actor: Actor, what: str) -> None:
             f"Only an operator of the platform may {what}.",
             hint="Ask whoever runs the platform.",
         )
+
+
+def require_unlimited(actor: Actor, what: str) -> None:
+    """For what belongs to a person and to no place: other tokens, a password, a new organization.
+
+    Raises Forbidden for a token that was made for less than its user may. ``what`` completes "may not …".
+    """
+    if actor.grant is not None:
+        raise Forbidden(
+            f"This token was made for less than all you may, and may not {what}.",
+            hint="Sign in, or use a token without limits.",
+        )

@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.permissions import require_operator
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession, flush_or
 from app.errors import InvalidInput, NotFound, Taken
 from app.ids import new_id
@@ -24,6 +26,10 @@ async def create(session: WriteSession, actor: Actor, *, name: str, is_admin: bo
     session.add(user)
     taken = Taken(f"There is already a user named {name!r}.", field="name")
     await flush_or(session, {"uq_user_account_name": taken})
+    what = "operator" if is_admin else "user"
+    await log.record(
+        session, actor, Action.USER_CREATE, None, f"Created the {what} {name}.", subject=user.id
+    )
     return user
 
 

@@ -8,6 +8,8 @@ from app.access.actor import Actor
 from app.access.find import place_of, scope_of
 from app.access.permissions import Permission, require
 from app.apps import queries
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession, flush_or
 from app.environments import queries as environment_queries
 from app.errors import Taken
@@ -16,6 +18,7 @@ from app.instances.pairs import create_pairs
 from app.models import App, Project
 from app.names import valid_container_port, valid_display_name, valid_slug
 from app.projects import queries as project_queries
+from app.quotas.service import growing
 
 DEFAULT_PORT = 8080
 
@@ -40,17 +43,19 @@ async def create(
         container_port=valid_container_port(container_port),
     )
     project = await project_queries.lock_live(session, project.id)
-    session.add(app)
     taken = Taken(
         f"{project.slug} already has an app {slug}.",
         field="slug",
         hint="Choose another slug. A deleted app keeps its own until it is stopped everywhere.",
     )
-    await flush_or(session, {"uq_app_project_id_slug": taken})
-    place = await place_of(session, app)
-    environments = await environment_queries.live_in(session, project.id)
-    pairs = [(app, environment) for environment in environments]
-    await create_pairs(session, place.organization, project, pairs, wildcard_base=wildcard_base)
+    async with growing(session, project.organization_id):
+        session.add(app)
+        await flush_or(session, {"uq_app_project_id_slug": taken})
+        place = await place_of(session, app)
+        environments = await environment_queries.live_in(session, project.id)
+        pairs = [(app, environment) for environment in environments]
+        await create_pairs(session, place.organization, project, pairs, wildcard_base=wildcard_base)
+    await log.record(session, actor, Action.APP_CREATE, place, f"Created the app {slug}.")
     return app
 
 
@@ -72,6 +77,8 @@ async def update(
     if container_port is not None:
         app.container_port = valid_container_port(container_port)
     await session.flush()
+    changed = f"Changed the app {app.slug}: port {app.container_port}, {app.display_name!r}."
+    await log.record(session, actor, Action.APP_UPDATE, place, changed)
     return app
 
 
@@ -88,4 +95,5 @@ async def delete(session: WriteSession, actor: Actor, app: App) -> App:
     for preview in await environment_queries.previews_of(session, app.project_id):
         await session.wake("preview", preview.id)
     await session.wake("teardown", app.id)
+    await log.record(session, actor, Action.APP_DELETE, place, f"Deleted the app {app.slug}.")
     return app

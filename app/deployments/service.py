@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.actor import Actor
 from app.access.find import Place, place_of
 from app.access.permissions import Permission, require
+from app.audit import log
+from app.audit.actions import Action
 from app.crypto import SecretBox
 from app.db import WriteSession
 from app.deployments import queries, releases
@@ -24,6 +26,7 @@ from app.models import (
     Release,
 )
 from app.ports.repositories import Repositories
+from app.quotas.service import growing
 
 
 async def create(
@@ -86,7 +89,7 @@ async def create_from_ref(
         code = await queries.released_code(session, instance)
         ref = _only_branch(place) if code is None else None
     code = code or await _code_at(place, repositories, ref, commit_sha)
-    return await create(
+    deployment = await create(
         session,
         instance=instance,
         trigger=DeploymentTrigger.API,
@@ -95,6 +98,24 @@ async def create_from_ref(
         commit_sha=code.commit_sha,
         commit_message=code.commit_message,
     )
+    told = f"Deployed {_code(deployment)} as #{deployment.number}."
+    await _record(session, actor, Action.DEPLOYMENT_CREATE, place, deployment, told)
+    return deployment
+
+
+async def _record(
+    session: WriteSession,
+    actor: Actor,
+    action: Action,
+    place: Place,
+    deployment: Deployment,
+    told: str,
+) -> None:
+    await log.record(session, actor, action, place, told, subject=deployment.id)
+
+
+def _code(deployment: Deployment) -> str:
+    return (deployment.commit_sha or "a build of no commit")[:12]
 
 
 async def _code_at(
@@ -147,6 +168,8 @@ async def cancel(session: WriteSession, actor: Actor, deployment: Deployment) ->
         await session.refresh(deployment)
     await session.wake("instance", instance.id)
     await session.wake("deployment", deployment.id)
+    told = f"Canceled deployment #{deployment.number}."
+    await _record(session, actor, Action.DEPLOYMENT_CANCEL, place, deployment, told)
     return deployment
 
 
@@ -159,7 +182,7 @@ async def rollback(
     something newer is under way, what runs now can be rolled back to as well: it undoes the newer one.
     """
     instance = await _instance_of(session, deployment)
-    await _require_deploy(session, actor, instance)
+    place = await _require_deploy(session, actor, instance)
     release = await _release_to_reuse(session, deployment, "rolled back to")
     await session.refresh(instance, with_for_update={"key_share": True})
     runs_now = release.id == instance.current_release_id
@@ -167,8 +190,9 @@ async def rollback(
         raise PreconditionFailed(
             f"Deployment #{deployment.number} is what runs now.", hint="Choose an earlier one."
         )
-    await releases.make_desired(session, instance, release, box)
-    return await create(
+    async with growing(session, place.organization.id):
+        await releases.make_desired(session, instance, release, box)
+    back = await create(
         session,
         instance=instance,
         trigger=DeploymentTrigger.ROLLBACK,
@@ -179,6 +203,9 @@ async def rollback(
         build_id=release.build_id,
         source_deployment_id=deployment.id,
     )
+    told = f"Rolled back to deployment #{deployment.number}, as #{back.number}."
+    await _record(session, actor, Action.DEPLOYMENT_ROLLBACK, place, back, told)
+    return back
 
 
 async def promote(
@@ -187,7 +214,7 @@ async def promote(
     """Deploy the same build in another environment of the app, with that one's variables and scale."""
     instance = await _instance_of(session, deployment)
     await _require_deploy(session, actor, instance)
-    await _require_deploy(session, actor, to_instance)
+    place = await _require_deploy(session, actor, to_instance)
     if instance.app_id != to_instance.app_id:
         raise InvalidInput("A deployment can only be promoted within its app.", field="environment")
     if instance.id == to_instance.id:
@@ -197,7 +224,7 @@ async def promote(
             hint="Name another environment; to go back to an earlier deployment, roll back.",
         )
     release = await _release_to_reuse(session, deployment, "promoted")
-    return await create(
+    promoted = await create(
         session,
         instance=to_instance,
         trigger=DeploymentTrigger.PROMOTION,
@@ -208,6 +235,11 @@ async def promote(
         build_id=release.build_id,
         source_deployment_id=deployment.id,
     )
+    told = (
+        f"Promoted deployment #{deployment.number} of another environment, as #{promoted.number}."
+    )
+    await _record(session, actor, Action.DEPLOYMENT_PROMOTE, place, promoted, told)
+    return promoted
 
 
 async def _next_number(session: WriteSession, instance: Instance) -> int:

@@ -21,6 +21,8 @@ from app.access.find import place_of, scope_of
 from app.access.permissions import Permission, require
 from app.access.scope import Scope
 from app.apps import queries as app_queries
+from app.audit import log
+from app.audit.actions import Action
 from app.crypto import SecretBox
 from app.db import WriteSession
 from app.environments import plan, queries
@@ -96,6 +98,9 @@ async def set_rule(
         renew(preview, rule)
     await session.flush()
     await session.refresh(rule)
+    said = f"Branches like {rule.branch_pattern!r} get previews, copied from {source.slug}."
+    place = await place_of(session, project)
+    await log.record(session, actor, Action.PREVIEW_RULE_SET, place, said)
     return rule
 
 
@@ -104,6 +109,9 @@ async def unset_rule(session: WriteSession, actor: Actor, project: Project) -> N
     await require(session, actor, scope_of(project), Permission.ENVIRONMENT_WRITE)
     project = await project_queries.lock_live(session, project.id)
     await session.execute(sql_delete(PreviewRule).where(PreviewRule.project_id == project.id))
+    place = await place_of(session, project)
+    said = "Branches get no previews any more."
+    await log.record(session, actor, Action.PREVIEW_RULE_UNSET, place, said)
 
 
 async def make(

@@ -10,6 +10,8 @@ from app.access.actor import Actor
 from app.access.find import place_of, scope_of
 from app.access.permissions import Permission, require
 from app.apps import queries as app_queries
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession, flush_or
 from app.environments import queries
 from app.errors import DefaultEnvironment, PreconditionFailed, Taken
@@ -18,6 +20,7 @@ from app.instances.pairs import create_pairs
 from app.models import Environment, Project
 from app.names import valid_branch_pattern, valid_display_name, valid_slug
 from app.projects import queries as project_queries
+from app.quotas.service import growing
 
 
 async def create(
@@ -54,7 +57,10 @@ async def create(
     place = await place_of(session, environment)
     apps = await app_queries.live_in(session, project.id)
     pairs = [(app, environment) for app in apps]
-    await create_pairs(session, place.organization, project, pairs, wildcard_base=wildcard_base)
+    async with growing(session, project.organization_id):
+        await create_pairs(session, place.organization, project, pairs, wildcard_base=wildcard_base)
+    created = f"Created the environment {slug}, for {environment.branch_pattern!r}."
+    await log.record(session, actor, Action.ENVIRONMENT_CREATE, place, created)
     return environment
 
 
@@ -82,6 +88,8 @@ async def update(
         await _clear_default(session, place.project.id)
         environment.is_default = True
     await session.flush()
+    changed = f"Changed the environment {environment.slug}, for {environment.branch_pattern!r}."
+    await log.record(session, actor, Action.ENVIRONMENT_UPDATE, place, changed)
     return environment
 
 
@@ -102,6 +110,8 @@ async def delete(session: WriteSession, actor: Actor, environment: Environment) 
             hint="Let the project's preview rule name another environment first, or remove the rule.",
         )
     await mark_deleted(session, environment)
+    deleted = f"Deleted the environment {environment.slug}."
+    await log.record(session, actor, Action.ENVIRONMENT_DELETE, place, deleted)
     return environment
 
 

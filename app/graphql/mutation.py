@@ -48,6 +48,7 @@ async def mutate(
     actor = context.require_actor()
     try:
         async with context.container.database.write_transaction() as session:
+            session.act_for(actor)
             if key is None:
                 return await work(session, actor)
             return await once(info, session, actor, key, payload, work)

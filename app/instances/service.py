@@ -7,7 +7,7 @@ first deployment there is nothing to deploy, so that everything is staged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.actor import Actor
 from app.access.find import place_of
 from app.access.permissions import Permission, allows, require
+from app.audit import log
+from app.audit.actions import Action
 from app.crypto import SecretBox
 from app.db import WriteSession
 from app.deployments import service as deployments
@@ -25,6 +27,7 @@ from app.instances import plan, queries
 from app.instances.plan import EnvVarChange, PendingChanges
 from app.instances.secrets import digest_of, new_variable, open_value, seal_value
 from app.models import Deployment, DeploymentTrigger, EnvVar, Instance
+from app.quotas.service import growing
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,35 @@ class EnvVarView:
 async def list_env_vars(
     session: AsyncSession, actor: Actor, instance: Instance, box: SecretBox
 ) -> Sequence[EnvVarView]:
-    """By name."""
+    """By name. Values that are shown are told to the audit log first."""
+    rows = await queries.variables(session, instance.id)
+    return await _views(session, actor, instance, box, rows)
+
+
+async def get_env_var(
+    session: AsyncSession, actor: Actor, instance: Instance, box: SecretBox, name: str
+) -> EnvVarView:
+    """Raises NotFound."""
+    rows = await queries.variables(session, instance.id)
+    found = await _views(session, actor, instance, box, [row for row in rows if row.name == name])
+    if not found:
+        raise _no_such_variable([name])
+    return found[0]
+
+
+async def _views(
+    session: AsyncSession,
+    actor: Actor,
+    instance: Instance,
+    box: SecretBox,
+    rows: Sequence[EnvVar],
+) -> Sequence[EnvVarView]:
     place = await place_of(session, instance)
     await require(session, actor, place.scope, Permission.READ)
     readable = await allows(session, actor, place.scope, Permission.ENV_VARS_READ)
+    if readable and rows:
+        read = f"Read the values of {_listed([row.name for row in rows])}."
+        await log.record(session, actor, Action.ENV_VARS_READ, place, read)
     return [
         EnvVarView(
             name=row.name,
@@ -53,18 +81,8 @@ async def list_env_vars(
             is_build=row.is_build,
             updated_at=row.updated_at,
         )
-        for row in await queries.variables(session, instance.id)
+        for row in rows
     ]
-
-
-async def get_env_var(
-    session: AsyncSession, actor: Actor, instance: Instance, box: SecretBox, name: str
-) -> EnvVarView:
-    """Raises NotFound."""
-    for view in await list_env_vars(session, actor, instance, box):
-        if view.name == name:
-            return view
-    raise _no_such_variable([name])
 
 
 async def set_env_vars(
@@ -85,6 +103,9 @@ async def set_env_vars(
     sizes = await queries.value_sizes(session, instance.id)
     plan.require_total(sizes | {name: len(c.value.encode()) for name, c in changes.items()})
     changed = await _store(session, instance, box, changes)
+    if changed:
+        told = f"Set {_listed(changes)}."
+        await _record(session, actor, Action.ENV_VARS_SET, instance, told)
     if not (changed and deploy):
         return None
     return await _deploy(session, actor, instance, DeploymentTrigger.CONFIG_CHANGE)
@@ -132,6 +153,7 @@ async def unset_env_vars(
     await session.execute(
         delete(EnvVar).where(EnvVar.instance_id == instance.id, EnvVar.name.in_(names))
     )
+    await _record(session, actor, Action.ENV_VARS_UNSET, instance, f"Removed {_listed(names)}.")
     if not deploy:
         return None
     return await _deploy(session, actor, instance, DeploymentTrigger.CONFIG_CHANGE)
@@ -151,12 +173,19 @@ async def set_scale(
     plan.valid_scale(replicas=replicas, cpu_millis=cpu_millis, memory_mb=memory_mb)
     instance = await _lock_to_change(session, actor, instance, Permission.SCALE)
     before = (instance.replicas, instance.cpu_millis, instance.memory_mb)
-    instance.replicas = instance.replicas if replicas is None else replicas
-    instance.cpu_millis = instance.cpu_millis if cpu_millis is None else cpu_millis
-    instance.memory_mb = instance.memory_mb if memory_mb is None else memory_mb
+    organization_id = (await place_of(session, instance)).organization.id
+    async with growing(session, organization_id):
+        instance.replicas = instance.replicas if replicas is None else replicas
+        instance.cpu_millis = instance.cpu_millis if cpu_millis is None else cpu_millis
+        instance.memory_mb = instance.memory_mb if memory_mb is None else memory_mb
+        await session.flush()
     if before == (instance.replicas, instance.cpu_millis, instance.memory_mb):
         return None
-    await session.flush()
+    told = (
+        f"Set the scale to {instance.replicas} replicas of {instance.cpu_millis} m CPU and"
+        f" {instance.memory_mb} MB."
+    )
+    await _record(session, actor, Action.SCALE, instance, told)
     if not deploy:
         return None
     return await _deploy(session, actor, instance, DeploymentTrigger.SCALE)
@@ -176,7 +205,23 @@ async def apply(session: WriteSession, actor: Actor, instance: Instance) -> Depl
     instance = await _lock_to_change(session, actor, instance, Permission.DEPLOY)
     staged = await _pending(session, instance)
     trigger = DeploymentTrigger.CONFIG_CHANGE if staged.variables else DeploymentTrigger.SCALE
-    return await _deploy(session, actor, instance, trigger)
+    deployment = await _deploy(session, actor, instance, trigger)
+    if deployment is not None:
+        told = f"Deployed what was staged, as #{deployment.number}."
+        await _record(session, actor, Action.INSTANCE_APPLY, instance, told)
+    return deployment
+
+
+async def _record(
+    session: WriteSession, actor: Actor, action: Action, instance: Instance, told: str
+) -> None:
+    await log.record(session, actor, action, await place_of(session, instance), told)
+
+
+def _listed(names: Iterable[str]) -> str:
+    named = sorted(names)
+    more = f" and {len(named) - 20} more" if len(named) > 20 else ""
+    return ", ".join(named[:20]) + more
 
 
 async def _lock_to_change(

@@ -1,6 +1,7 @@
 """Tables and their status enums. One module a noun; importing this package registers them all."""
 
 from app.models.access import ApiToken, Membership, ProjectMembership, Role, User
+from app.models.audit import AuditEntry
 from app.models.base import Base
 from app.models.build import Build, BuildKind, BuildLogLine, BuildStatus
 from app.models.deployment import (
@@ -34,6 +35,7 @@ __all__ = [
     "TERMINAL_STATUSES",
     "ApiToken",
     "App",
+    "AuditEntry",
     "Base",
     "Build",
     "BuildKind",

@@ -24,6 +24,9 @@ class Push(Base):
     id: Mapped[Id]
     app_id: Mapped[str] = mapped_column(ForeignKey("app.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[str | None] = mapped_column(ForeignKey("user_account.id", ondelete="SET NULL"))
+    token_id: Mapped[str | None] = mapped_column(String(40))
+    """Set for a token that was made for less than its user may. No foreign key: when the token is gone, that
+    must not make the push be more."""
     ref: Mapped[str] = mapped_column(Text)
     before_sha: Mapped[str] = mapped_column(String(64))
     after_sha: Mapped[str] = mapped_column(String(64))

@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from app.access.actor import Actor
-from app.access.find import scope_of
+from app.access.find import Place, place_of, scope_of
 from app.access.permissions import Permission, require, require_operator
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession, flush_or
 from app.errors import NotFound, PreconditionFailed, Taken
 from app.ids import new_id
 from app.models import Environment, Organization, Project
 from app.names import valid_display_name, valid_slug
 from app.projects import queries
+from app.quotas.service import growing
 
 FIRST_ENVIRONMENT = "production"
 FIRST_BRANCH = "main"
@@ -47,6 +50,8 @@ async def create(
         )
     )
     await session.flush()
+    where = Place(organization, project)
+    await log.record(session, actor, Action.PROJECT_CREATE, where, f"Created the project {slug}.")
     return project
 
 
@@ -74,6 +79,7 @@ async def update(
     if display_name is not None:
         project.display_name = valid_display_name(display_name, default=project.slug)
     await session.flush()
+    await _record(session, actor, Action.PROJECT_UPDATE, project, "Changed the name of")
     return project
 
 
@@ -85,6 +91,7 @@ async def delete(session: WriteSession, actor: Actor, project: Project) -> Proje
         project.deleted_at = datetime.now(UTC)
         await session.flush()
         await _wake_instances(session, project)
+        await _record(session, actor, Action.PROJECT_DELETE, project, "Deleted")
     return project
 
 
@@ -98,9 +105,11 @@ async def restore(session: WriteSession, actor: Actor, project: Project) -> Proj
             hint="Create it anew once it is gone.",
         )
     if project.deleted_at is not None:
-        project.deleted_at = None
-        await session.flush()
+        async with growing(session, project.organization_id):
+            project.deleted_at = None
+            await session.flush()
         await _wake_instances(session, project)
+        await _record(session, actor, Action.PROJECT_RESTORE, project, "Restored")
     return project
 
 
@@ -120,8 +129,16 @@ async def purge(session: WriteSession, actor: Actor, project: Project) -> Projec
         project.purge_requested_at = datetime.now(UTC)
         await session.flush()
         await _wake_instances(session, project)
+        await _record(session, actor, Action.PROJECT_PURGE, project, "Purged")
     await session.wake("teardown", project.id)
     return project
+
+
+async def _record(
+    session: WriteSession, actor: Actor, action: Action, project: Project, did: str
+) -> None:
+    place = await place_of(session, project)
+    await log.record(session, actor, action, place, f"{did} the project {project.slug}.")
 
 
 async def _wake_instances(session: WriteSession, project: Project) -> None:

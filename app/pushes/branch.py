@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from app.access.actor import Actor
 from app.access.find import place_of
-from app.access.permissions import Permission, require
+from app.access.permissions import Permission, require, require_somewhere
 from app.db import WriteSession
 from app.deployments import service
-from app.errors import InvalidInput
+from app.environments import previews
+from app.environments.previews import PreviewMaker
+from app.errors import InvalidInput, NotFound
 from app.models import App, Deployment, Environment
 from app.ports.repositories import Repositories
 from app.pushes import queries
@@ -22,16 +24,17 @@ async def deploy_branch(
     actor: Actor,
     app: App,
     repositories: Repositories,
+    maker: PreviewMaker,
     *,
     branch: str,
     commit_sha: str | None = None,
 ) -> tuple[Match, Sequence[tuple[Environment, Deployment]]]:
     """The branch's newest commit, or ``commit_sha``, in every environment that the branch matches.
 
-    No match is no error, as with a push: the reason is in the Match, and nothing is deployed.
+    The preview rule makes one where it wins, and raises LimitReached, say, where it cannot. No match is no error, as with a push: the reason is in the Match, and nothing is deployed.
     """
     place = await place_of(session, app)
-    await require(session, actor, place.scope, Permission.DEPLOY)
+    await require_somewhere(session, actor, place.scope, Permission.DEPLOY)
     place.require_live()
     ref = BRANCHES + branch
     problem = ref_problem(ref)
@@ -39,6 +42,13 @@ async def deploy_branch(
         raise InvalidInput(f"No branch has that name: {problem}.", field="branch")
     targets = await queries.targets(session, app.id)
     found = targets.match(branch)
+    if found.makes_preview:
+        await require(session, actor, place.scope, Permission.DEPLOY)
+        await _require_branch(repositories, app, branch)
+        await queries.lock_app(session, app.id)
+        await previews.make(session, maker, place.project.id, branch)
+        targets = await queries.targets(session, app.id)
+        found = targets.match(branch)
     deployed = [
         (
             each.environment,
@@ -50,3 +60,9 @@ async def deploy_branch(
         if each.environment.slug in found.environments
     ]
     return found, deployed
+
+
+async def _require_branch(repositories: Repositories, app: App, branch: str) -> None:
+    """An environment is made for a branch that there is, since it ends with it. Raises NotFound."""
+    if await repositories.read_ref(app.repository_key, BRANCHES + branch) is None:
+        raise NotFound(f"There is no branch {branch!r}.", field="branch", hint="Push it first.")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from app.access.actor import Actor
 from app.access.find import Place
-from app.access.permissions import Permission, require_somewhere
+from app.audit import log
+from app.audit.actions import Action
 from app.crypto import SecretBox
 from app.db import Database
 from app.environments.previews import PreviewMaker
@@ -25,6 +26,7 @@ from app.ports.repositories import (
 from app.pushes import progress, service
 from app.pushes.plan import Options, Patience, parse_options, triage
 from app.pushes.progress import DATABASE_ERRORS
+from app.pushes.rights import require_push
 from app.reconcile.wake import WakeListener
 from app.refs import ZERO, branch_of
 from app.settings import Settings
@@ -63,7 +65,7 @@ class PushHandler:
         assert place.app is not None
         self._pushes = pushes
         self._actor = actor
-        self._scope = place.scope
+        self._place = place
         self._app: App = place.app
 
     async def __call__(self, push: ReceivedPush) -> Sequence[RefResult]:
@@ -94,8 +96,9 @@ class PushHandler:
         """
         async with self._pushes.database.write_transaction() as session:
             await tokens.confirm(session, self._actor)
-            await require_somewhere(session, self._actor, self._scope, Permission.CODE_PUSH)
-            pushes = service.record(session, self._app, self._actor.user_id, updates)
+            await require_push(session, self._actor, self._place.scope, updates)
+            pushes = service.record(session, self._app, self._actor, updates)
+            await log.record(session, self._actor, Action.CODE_PUSH, self._place, _told(updates))
         checkpoint("push.recorded")
         return [push.id for push in pushes]
 
@@ -197,6 +200,15 @@ class PushHandler:
                 " What it deploys is queued once the database is back."
             )
         return results
+
+
+def _told(updates: Sequence[RefUpdate]) -> str:
+    """For the audit log."""
+    moves = [
+        f"deleted {update.ref}" if update.new == ZERO else f"{update.ref} at {update.new[:12]}"
+        for update in updates
+    ]
+    return f"Pushed {', '.join(moves[:20])}{', …' if len(moves) > 20 else ''}."
 
 
 def _result(push: Push) -> RefResult:

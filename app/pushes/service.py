@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from app.access.actor import Actor
 from app.db import WriteSession
 from app.deployments import service as deployments
 from app.environments import previews
@@ -35,7 +36,7 @@ from app.models import (
     PushStatus,
 )
 from app.ports.repositories import RefRefused, RefUpdate, Repositories
-from app.pushes import queries
+from app.pushes import queries, rights
 from app.pushes.match import Match
 from app.pushes.plan import ATOMIC_FAILED, undeployable_reason
 from app.pushes.queries import Targets
@@ -57,13 +58,14 @@ GIVEN_UP = "the platform stopped before it could move the ref; push again"
 
 
 def record(
-    session: WriteSession, app: App, user_id: str | None, updates: Sequence[RefUpdate]
+    session: WriteSession, app: App, actor: Actor, updates: Sequence[RefUpdate]
 ) -> list[Push]:
     pushes = [
         Push(
             id=new_id("psh"),
             app_id=app.id,
-            user_id=user_id,
+            user_id=actor.user_id,
+            token_id=None if actor.grant is None else actor.token_id,
             ref=update.ref,
             before_sha=update.old,
             after_sha=update.new,
@@ -295,20 +297,23 @@ async def _deploy(
         found = targets.match(found.branch)
     if not found.environments:
         return found.reason
+    matching = [t for t in targets.existing if t.environment.slug in found.environments]
+    problem = await rights.lost(session, push, app, [each.environment for each in matching])
+    if problem is not None:
+        return f"{found.reason}, but {problem}"
     commit = await repositories.commit(app.repository_key, push.after_sha)
-    for target in targets.existing:
-        if target.environment.slug in found.environments:
-            previews.renew(target.environment, targets.rule)
-            await deployments.create(
-                session,
-                instance=target.instance,
-                trigger=DeploymentTrigger.GIT_PUSH,
-                user_id=push.user_id,
-                push=push,
-                ref=push.ref,
-                commit_sha=push.after_sha,
-                commit_message=commit.message if commit is not None else None,
-            )
+    for target in matching:
+        previews.renew(target.environment, targets.rule)
+        await deployments.create(
+            session,
+            instance=target.instance,
+            trigger=DeploymentTrigger.GIT_PUSH,
+            user_id=push.user_id,
+            push=push,
+            ref=push.ref,
+            commit_sha=push.after_sha,
+            commit_message=commit.message if commit is not None else None,
+        )
     return None
 
 

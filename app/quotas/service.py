@@ -15,6 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.access.actor import Actor
 from app.access.permissions import require_operator
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession
 from app.models import Organization, Quota
 from app.quotas import queries
@@ -61,6 +63,8 @@ async def set_limits(
         statement = statement.on_conflict_do_nothing()
     await session.execute(statement)
     row = await session.get_one(Quota, holder, populate_existing=True)
+    told = ", ".join(f"{name} {value}" for name, value in sorted(given.items())) or "no limit"
+    await log.record(session, actor, Action.QUOTA_SET, organization, f"Set quotas: {told}.")
     return queries.limits_in(row)
 
 

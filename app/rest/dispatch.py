@@ -82,6 +82,7 @@ class PathApp:
             async with database.read_session() as reading:
                 return await endpoint.handle(Call(reading, actor, self._container, path, given))
         async with database.write_transaction() as writing:
+            writing.act_for(actor)
             return await endpoint.handle(Call(writing, actor, self._container, path, given))
 
 

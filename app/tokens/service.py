@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.actor import Actor
+from app.access.actor import OPERATOR, Actor
+from app.access.find import Place
+from app.access.permissions import Permission, require_unlimited
+from app.access.scope import Scope
 from app.access.users import of_actor
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession
 from app.errors import InvalidInput, NotFound, Unauthenticated
 from app.ids import new_id
-from app.models import ApiToken, User
+from app.models import ApiToken, Organization, User
 from app.names import is_id, valid_display_name
+from app.tokens import grants
 
 PREFIX = "paas_"
 _SHOWN = 10
@@ -28,12 +35,25 @@ _USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
 async def create(
-    session: WriteSession, user: User, name: str, expires_at: datetime | None = None
+    session: WriteSession,
+    user: User,
+    name: str,
+    expires_at: datetime | None = None,
+    *,
+    permissions: Collection[Permission] | None = None,
+    place: Place | Organization | None = None,
+    actor: Actor = OPERATOR,
 ) -> tuple[ApiToken, str]:
-    """A token, and its secret, which is shown this once. Raises InvalidInput for a past expiry."""
+    """A token, and its secret, which is shown this once.
+
+    With ``permissions`` it may do these at most, with ``place`` only there; never more than its user may at
+    the time. Raises InvalidInput for a past expiry.
+    """
     if expires_at is not None and _aware(expires_at) <= datetime.now(UTC):
         raise InvalidInput("The token would have expired already.", field="expiresAt")
     secret = PREFIX + secrets.token_urlsafe(32)
+    scope = Scope(place.id) if isinstance(place, Organization) else place and place.scope
+    allowed = None if permissions is None else grants.completed(permissions)
     token = ApiToken(
         id=new_id("tok"),
         user_id=user.id,
@@ -41,27 +61,55 @@ async def create(
         secret_hash=_hash(secret),
         secret_hint=secret[:_SHOWN],
         expires_at=expires_at,
+        permissions=None if allowed is None else sorted(each.value for each in allowed),
+        organization_id=scope and scope.organization_id,
+        project_id=scope and scope.project_id,
+        environment_id=scope and scope.environment_id,
+        app_id=scope and scope.app_id,
     )
     session.add(token)
     await session.flush()
+    told = f"Made the token {token.name!r} of {user.name}{_only(token)}."
+    await log.record(session, actor, Action.TOKEN_CREATE, place, told, subject=token.id)
     return token, secret
 
 
+def _only(token: ApiToken) -> str:
+    return "" if token.permissions is None else f", for {', '.join(token.permissions)} only"
+
+
 async def create_own(
-    session: WriteSession, actor: Actor, *, name: str, expires_at: datetime | None = None
+    session: WriteSession,
+    actor: Actor,
+    *,
+    name: str,
+    expires_at: datetime | None = None,
+    permissions: Collection[Permission] | None = None,
+    place: Place | Organization | None = None,
 ) -> tuple[ApiToken, str]:
-    """A further token for whoever asks."""
-    return await create(session, await of_actor(session, actor), name, expires_at)
+    """A further token for whoever asks. Raises Forbidden for a token that was made for less itself."""
+    require_unlimited(actor, "make tokens")
+    user = await of_actor(session, actor)
+    return await create(
+        session, user, name, expires_at, permissions=permissions, place=place, actor=actor
+    )
 
 
 async def revoke(session: WriteSession, actor: Actor, token_id: str) -> ApiToken:
-    """End a token at once. Its own user and operators may; to others it does not exist. Twice is fine."""
+    """End a token at once. Its own user and operators may; to others it does not exist. Twice is fine.
+
+    A token that was made for less than its user may ends none but itself.
+    """
     token = await session.get(ApiToken, token_id) if is_id(token_id) else None
-    if token is None or not (actor.is_admin or token.user_id == actor.user_id):
+    own = token is not None and token.user_id == actor.user_id
+    itself = actor.grant is None or token_id == actor.token_id
+    if token is None or not (actor.is_admin or (own and itself)):
         raise NotFound("There is no such token.", hint="Only your own tokens can be seen.")
     if token.revoked_at is None:
         token.revoked_at = datetime.now(UTC)
         await session.flush()
+        told = f"Revoked the token {token.name!r}."
+        await log.record(session, actor, Action.TOKEN_REVOKE, None, told, subject=token.id)
     return token
 
 
@@ -101,9 +149,7 @@ async def _holder(session: AsyncSession, secret: str) -> tuple[ApiToken, Actor]:
             "The token is not known, was revoked or has expired.",
             hint="Send 'Authorization: Bearer paas_…' with a token of `paas admin token create`.",
         )
-    token, user = row[0], row[1]
-    actor = Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, token_id=token.id)
-    return token, actor
+    return row[0], grants.actor_of(row[0], row[1])
 
 
 def _is_to_be_recorded(token: ApiToken) -> bool:
