@@ -50,6 +50,7 @@ class BuildJob:
     build: Build
     app_name: str
     """``acme/storefront/web``"""
+    organization_id: str
     repository_key: str
 
 
@@ -86,7 +87,7 @@ async def locked(session: AsyncSession, build_id: str) -> Build | None:
 
 async def job(session: AsyncSession, build_id: str) -> BuildJob | None:
     statement = (
-        select(Build, App, Project.slug, Organization.slug, select(Platform.id).scalar_subquery())
+        select(Build, App, Project, Organization.slug, select(Platform.id).scalar_subquery())
         .join(App, Build.app_id == App.id)
         .join(Project, App.project_id == Project.id)
         .join(Organization, Project.organization_id == Organization.id)
@@ -96,7 +97,8 @@ async def job(session: AsyncSession, build_id: str) -> BuildJob | None:
     if row is None:
         return None
     build, app, project, organization, platform = row
-    return BuildJob(platform, build, f"{organization}/{project}/{app.slug}", app.repository_key)
+    name = f"{organization}/{project.slug}/{app.slug}"
+    return BuildJob(platform, build, name, project.organization_id, app.repository_key)
 
 
 async def platform(session: AsyncSession) -> str:

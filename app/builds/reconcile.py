@@ -29,6 +29,7 @@ from app.instances.secrets import open_build_env
 from app.models import BuildKind, BuildStatus, FailureCode
 from app.ports.builder import Builder, BuildFailed, BuildInput, BuildOutput, SlugStore
 from app.ports.repositories import Repositories, SourceTooLarge, UnsafeSource
+from app.quotas.service import may_build
 from app.reconcile.lease import HeldLease, LeaseLost
 from app.settings import Settings
 
@@ -105,6 +106,9 @@ class BuildReconciler:
             if build is None or job is None or build.status not in queries.LIVE:
                 return None
             again = build.status is BuildStatus.RUNNING
+            if not again and not await may_build(session, job.organization_id):
+                log.info("build %s waits: its organization runs as many as it may", key)
+                return None
             build.status = BuildStatus.RUNNING
             build.started_at = datetime.now(UTC)
             build_env = open_build_env(self._box, build)
