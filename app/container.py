@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from app.crypto import SecretBox, load_secret_box
@@ -16,6 +17,7 @@ from app.db import Database
 from app.errors import ExternalFailure
 from app.ports.builder import Builder, SlugStore
 from app.ports.ingress import Ingress
+from app.ports.logs import LogStore
 from app.ports.repositories import Repositories
 from app.ports.scheduler import Scheduler
 from app.reconcile.wake import WakeListener
@@ -37,6 +39,7 @@ class Container:
     slugs: SlugStore
     scheduler: Scheduler
     ingress: Ingress
+    logs: LogStore
     wakes: WakeListener
     """Hears of committed changes, once whoever waits for one has started it."""
     _closing: AsyncExitStack
@@ -87,6 +90,7 @@ async def open_container(settings: Settings, *, role: Role) -> Container:
             slugs=slugs,
             scheduler=scheduler,
             ingress=ingress,
+            logs=_logs(settings),
             wakes=wakes,
             _closing=stack.pop_all(),
             _builder=builder,
@@ -156,6 +160,16 @@ def _slugs(settings: Settings, secret_box: SecretBox) -> SlugStore:
     from app.adapters.local.slugs import LocalSlugStore
 
     return LocalSlugStore(settings.home_path / "slugs", secret_box, settings.node_url)
+
+
+def _logs(settings: Settings) -> LogStore:
+    from app.adapters.segments.store import SegmentStore
+
+    return SegmentStore(
+        settings.home_path / "logs",
+        keep_bytes=settings.log_keep_mb * 1024**2,
+        keep=timedelta(hours=settings.log_keep_hours),
+    )
 
 
 def _builder(settings: Settings, engine: Engine, slugs: SlugStore) -> Builder:

@@ -27,6 +27,7 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     from app.drift.reconcile import DriftReconciler
     from app.environments.previews import PreviewMaker
     from app.environments.reconcile import PreviewReconciler
+    from app.logs.collect import CopiesReconciler, LogPruneReconciler, LogsReconciler
     from app.pushes.reconcile import PushReconciler, RepositoryReconciler
     from app.rollouts.reconcile import InstanceReconciler
     from app.teardown.reconcile import TeardownReconciler
@@ -52,6 +53,9 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
         ),
         DriftReconciler(database, container.scheduler, container.ingress),
         TeardownReconciler(database, container.repositories, container.scheduler),
+        CopiesReconciler(database, container.scheduler),
+        LogsReconciler(database, container.scheduler, container.logs),
+        LogPruneReconciler(database, container.logs, settings),
         PruneReconciler(database, container.builder, container.slugs, settings),
     )
 

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from app.agent.engine import Engine
 from app.errors import PaasError
-from app.ports.scheduler import JobConflict, JobRef, SchedulerRejected
+from app.ports.scheduler import JobConflict, JobRef, Output, SchedulerRejected
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,9 @@ def platform_api(engine: Engine, shutdown: Callable[[], Awaitable[None]]) -> Sta
             _route(job + "/secrets", "PUT", handlers.put_secrets),
             _route(job + "/secrets", "DELETE", handlers.delete_secrets),
             _route(job + "/logs/{copy}", "GET", handlers.log_tail),
+            _route(job + "/output/{copy}", "GET", handlers.output),
+            _route(job + "/copies", "GET", handlers.list_copies),
+            _route("/v1/copies", "GET", handlers.watch_copies),
             _route("/v1/services", "GET", handlers.services),
             _route("/v1/services/{service}", "GET", handlers.routes),
             _route("/v1/releases/{release}", "GET", handlers.release),
@@ -111,6 +114,26 @@ class _Handlers:
         lines = int(request.query_params["lines"])
         return await self._engine.log_tail(_ref(request), request.path_params["copy"], lines)
 
+    async def list_copies(self, request: Request) -> Any:
+        return self._engine.list_copies(_ref(request))
+
+    async def watch_copies(self, request: Request) -> Any:
+        query = request.query_params
+        timeout = min(float(query["timeout"]), _LONGEST_WATCH)
+        return await self._engine.watch_copies(query["cursor"], timeout)
+
+    async def output(self, request: Request) -> Any:
+        """Frames, for as long as the client reads them."""
+        query = request.query_params
+        offsets = {stream: int(query[stream]) for stream in Output if stream in query}
+        follow = query.get("follow") == "true"
+        return StreamingResponse(
+            self._engine.follow_output(
+                _ref(request), request.path_params["copy"], offsets, follow=follow
+            ),
+            media_type="application/octet-stream",
+        )
+
     async def services(self, request: Request) -> Any:
         return self._engine.services()
 
@@ -145,6 +168,8 @@ def _route(path: str, method: str, handler: Handler) -> Route:
             return _failed(SchedulerRejected(f"The request does not parse: {error!r}"))
         except PaasError as error:
             return _failed(error)
+        if isinstance(answer, Response):
+            return answer
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
     return Route(path, endpoint, methods=[method])

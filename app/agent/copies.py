@@ -173,8 +173,8 @@ class Copy:
                 self._crashes = 0
             self._crashes += 1
             if self.record.probation and (permanent or self._crashes > self.spec.restart.attempts):
-                self._note(ended=True)
                 await self._driver.remove(self.record)
+                self._note(ended=True)
                 return
             await asyncio.sleep(self._back_off())
             if self.record.stopping:

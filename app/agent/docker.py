@@ -15,10 +15,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from app.agent.dockerlogs import Spool
 from app.agent.driver import Exit, StartFailed
 from app.agent.environment import Folders, build
 from app.agent.http import Endpoint, HTTPFailure, request
-from app.agent.logfiles import tail
+from app.agent.logfiles import rotate, tail
 from app.agent.records import CopyRecord
 from app.agent.signals import background
 from app.agent.spec import JobSpec
@@ -30,9 +31,7 @@ _LABEL = "paas.copy"
 _HOME_LABEL = "paas.home"
 _KNOWN_SECONDS = 5.0
 _PULL_SECONDS = 600.0
-_KEPT_LINES = 500
-_STDOUT, _STDERR, _ENGINE_ERROR = 1, 2, 3
-"""Streams of a container's log, as the Engine API frames them."""
+_LAST_LINES_SECONDS = 10.0
 _MOST_PROCESSES = 4096
 """Of one container, threads included: a fork bomb must not take the machine."""
 
@@ -84,6 +83,7 @@ class DockerDriver:
         self._home = str(store.folder)
         self._endpoint = Endpoint(unix=socket)
         self._available = (float("-inf"), False)
+        self._spools: dict[str, Spool] = {}
 
     async def available(self) -> bool:
         """Whether a Docker engine answers; asked at most every few seconds."""
@@ -116,7 +116,7 @@ class DockerDriver:
                 f"Docker cannot run the app's image: {failure}",
                 permanent=failure.status in {400, 404},
             ) from failure
-        return ContainerHandle(self, copy.container)
+        return self._running(copy)
 
     async def adopt(self, copy: CopyRecord, spec: JobSpec) -> ContainerHandle | None:
         try:
@@ -126,21 +126,16 @@ class DockerDriver:
         if not found["State"]["Running"]:
             return None
         copy.container = found["Id"]
-        return ContainerHandle(self, copy.container)
+        return self._running(copy)
 
     async def log_tail(self, copy: CopyRecord, lines: int) -> Sequence[str]:
-        """From the engine while the container is there; else what was kept of it."""
-        if copy.container:
-            with contextlib.suppress(DockerFailure):
-                return await self._container_lines(copy, lines)
-        return tail(self._store.log_path(copy.id), lines)
+        return tail(self._store.log_paths(copy.id), lines)
 
     async def remove(self, copy: CopyRecord) -> None:
-        """Keep the last lines, then remove the container with its anonymous volumes."""
-        if copy.container:
-            with contextlib.suppress(DockerFailure):
-                kept = await self._container_lines(copy, _KEPT_LINES)
-                self._store.log_path(copy.id).write_text("\n".join(kept))
+        """Wait until its last lines are here, then remove the container with its anonymous volumes."""
+        spool = self._spools.pop(copy.id, None)
+        if spool is not None:
+            await spool.finish(_LAST_LINES_SECONDS)
         await self._remove(_name(copy))
         copy.container = ""
 
@@ -180,7 +175,20 @@ class DockerDriver:
 
     def _hope(self, copy: CopyRecord) -> ContainerHandle:
         """Docker is away just now, not the container: its handle asks until Docker answers."""
-        return ContainerHandle(self, copy.container)
+        return self._running(copy)
+
+    def enforce_limits(self) -> None:
+        """Keep the copies' logs within bounds."""
+        for copy_id in self._spools:
+            for path in self._store.log_paths(copy_id):
+                rotate(path)
+
+    def _running(self, copy: CopyRecord) -> ContainerHandle:
+        handle = ContainerHandle(self, copy.container)
+        self._spools[copy.id] = Spool(
+            self._store, self._endpoint, _API, copy.id, copy.container, handle.exited
+        )
+        return handle
 
     def _container(
         self, copy: CopyRecord, spec: JobSpec, secrets: Mapping[str, str]
@@ -216,11 +224,6 @@ class DockerDriver:
             answer = await self._raw("POST", f"/images/create?{query}", None, _PULL_SECONDS)
             _raise_pull_error(answer)
 
-    async def _container_lines(self, copy: CopyRecord, lines: int) -> list[str]:
-        query = urlencode({"stdout": 1, "stderr": 1, "tail": lines})
-        content = await self._raw("GET", f"/containers/{copy.container}/logs?{query}", None, 30)
-        return _unframe(content).decode(errors="replace").splitlines()
-
     async def _remove(self, container: str) -> None:
         with contextlib.suppress(DockerFailure):
             await self.call("DELETE", f"/containers/{container}?force=true&v=true")
@@ -242,23 +245,3 @@ def _raise_pull_error(answer: bytes) -> None:
     for line in answer.splitlines():
         if b'"error"' in line:
             raise DockerFailure(str(msgspec.json.decode(line)["error"]), 404)
-
-
-def _unframe(content: bytes) -> bytes:
-    """Docker's multiplexed stream without its 8-byte headers (stream, three zeros, length).
-
-    Raises DockerFailure with what the engine says in its own stream: the container is being removed, say.
-    """
-    parts, at = [], 0
-    while (
-        at + 8 <= len(content)
-        and content[at] in (_STDOUT, _STDERR, _ENGINE_ERROR)
-        and content[at + 1 : at + 4] == b"\0\0\0"
-    ):
-        length = int.from_bytes(content[at + 4 : at + 8], "big")
-        part = content[at + 8 : at + 8 + length]
-        if content[at] == _ENGINE_ERROR:
-            raise DockerFailure(part.decode(errors="replace").strip(), 404)
-        parts.append(part)
-        at += 8 + length
-    return b"".join(parts) if parts else content

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import psutil
 
 from app.agent import sessions
 from app.agent.docker import DockerDriver
+from app.agent.follow import Ending, frames
 from app.agent.job import JobRunner, Machine
 from app.agent.plan import changes
 from app.agent.ports import Ports
@@ -24,13 +25,17 @@ from app.agent.slugs import SlugCache
 from app.agent.spec import Document, JobSpec, parse
 from app.agent.store import Store
 from app.agent.user import AppUser
+from app.errors import NotFound
+from app.growth import Growth
 from app.ports.ingress import Route
 from app.ports.scheduler import (
+    CopySummary,
     JobConflict,
     JobPlan,
     JobRef,
     JobSummary,
     Observation,
+    Output,
     Rollout,
     RolloutStatus,
     SchedulerRejected,
@@ -65,6 +70,8 @@ class Engine:
         self._unreadable: set[JobRef] = set()
         self._run = secrets.token_hex(4)
         self._limits: asyncio.Task[None] | None = None
+        self._growth = Growth()
+        self._leaving = False
         self._machine = Machine(
             store=store,
             drivers={"process": self._processes, "docker": docker},
@@ -91,12 +98,14 @@ class Engine:
 
     async def detach(self) -> None:
         """Go away and leave every app running."""
+        self._leaving = True
         self._end_limits()
         for job in self._jobs.values():
             await job.detach()
 
     async def shutdown(self) -> None:
         """Stop every app's processes; the next start runs them again."""
+        self._leaving = True
         await asyncio.gather(*(job.stop_copies() for job in list(self._jobs.values())))
         self._end_limits()
         self._publish()
@@ -191,6 +200,44 @@ class Engine:
         job = self._jobs.get(ref)
         copy = job.copies.get(copy_id) if job else None
         return await copy.log_tail(max(0, min(lines, 10_000))) if copy else []
+
+    def list_copies(self, ref: JobRef) -> list[CopySummary]:
+        job = self._jobs.get(ref)
+        return [
+            CopySummary(ref, copy.record.id, copy.record.release_id, copy.record.ended)
+            for copy in (job.copies.values() if job is not None else ())
+        ]
+
+    async def watch_copies(self, cursor: str, timeout: float) -> tuple[list[CopySummary], str]:
+        """Every job's, once a copy came, ended or went."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            seen = self._machine.changes.number
+            found = [copy for ref in self._jobs for copy in self.list_copies(ref)]
+            now = f"{self._run}-{hash(tuple(found)):x}"
+            left = deadline - loop.time()
+            if now != cursor or left <= 0:
+                return found, now
+            await self._machine.changes.wait(seen, left)
+
+    def follow_output(
+        self, ref: JobRef, copy_id: str, offsets: Mapping[Output, int], *, follow: bool
+    ) -> AsyncIterator[bytes]:
+        """Frames (see ``app/agent/follow.py``). Raises NotFound."""
+        job = self._jobs.get(ref)
+        if job is None or copy_id not in job.copies:
+            raise NotFound(f"There is no copy {copy_id[:80]} of {ref}.")
+        job_copies = job.copies
+
+        def ending() -> Ending | None:
+            copy = job_copies.get(copy_id)
+            if copy is None or copy.record.ended or not follow:
+                return Ending.COMPLETE
+            return Ending.LEAVING if self._leaving else None
+
+        paths = {stream: self._store.log_path(copy_id, stream) for stream in Output}
+        return frames(paths, offsets, self._growth, ending)
 
     # The Ingress port
 
@@ -308,6 +355,7 @@ class Engine:
         while True:
             try:
                 self._processes.enforce_limits()
+                self._docker.enforce_limits()
             except (OSError, psutil.Error) as error:
                 logger.error("the apps' limits could not be looked at: %s", error)
             await asyncio.sleep(_LIMITS_SECONDS)

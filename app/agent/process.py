@@ -129,7 +129,7 @@ class ProcessDriver:
         return self._track(ProcessHandle(copy.id, copy.pid, copy.mark, None), spec)
 
     async def log_tail(self, copy: CopyRecord, lines: int) -> Sequence[str]:
-        return tail(self._store.log_path(copy.id), lines)
+        return tail(self._store.log_paths(copy.id), lines)
 
     async def remove(self, copy: CopyRecord) -> None:
         sessions.kill_marked("NOMAD_ALLOC_ID", copy.id)
@@ -143,7 +143,8 @@ class ProcessDriver:
             if over and sessions.fair_share(handle.pid) > limit:
                 logger.warning("copy %s uses more than %d MB: killed", handle.copy_id, limit >> 20)
                 handle.kill_for_memory()
-            rotate(self._store.log_path(handle.copy_id))
+            for path in self._store.log_paths(handle.copy_id):
+                rotate(path)
 
     def _track(self, handle: ProcessHandle, spec: JobSpec) -> ProcessHandle:
         self._running[handle.copy_id] = (handle, spec.memory_mb << 20)
@@ -183,12 +184,13 @@ class ProcessDriver:
         config: Mapping[str, Any] = spec.config
         arguments = [config["command"], *(config.get("args") or ())]
         try:
-            with self._store.log_path(copy.id).open("ab") as log:
+            out, err = self._store.log_paths(copy.id)
+            with out.open("ab") as stdout, err.open("ab") as stderr:
                 return subprocess.Popen(
                     [unescaped(argument) for argument in arguments],
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
+                    stdout=stdout,
+                    stderr=stderr,
                     env=environment,
                     cwd=folder,
                     start_new_session=True,

@@ -31,6 +31,16 @@ class JobRecord(msgspec.Struct, kw_only=True):
     rollout: RolloutRecord | None = None
 
 
+class SpoolRecord(msgspec.Struct, kw_only=True):
+    """How much of a container's output is in the copy's files: everything up to ``seen`` entries that
+    Docker wrote at ``time``, which are the first bytes of the files up to ``sizes``."""
+
+    container: str = ""
+    time: str = ""
+    seen: int = 0
+    sizes: dict[str, int] = {}
+
+
 class CopyRecord(msgspec.Struct, kw_only=True):
     """One copy, alive or dead. Its document lies beside it, since it outlives the job's current one."""
 

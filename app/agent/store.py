@@ -3,7 +3,7 @@
 {home}/agent/            0700: agent.sock, agent.lock, index
   jobs/NAMESPACE/JOB     one JobRecord each
   secrets/NAMESPACE/JOB/ one file per release, 0600
-  copies/ID/             state.json, document.json, output.log: not the app's to read
+  copies/ID/             state.json, document.json, stdout.log, stderr.log: not the app's to read
 {home}/apps/             0711: what the apps' user may enter
   copies/ID/             a copy's working folder
   slugs/SHA256/          unpacked once, read-only
@@ -20,9 +20,9 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from app.agent.records import CopyRecord, JobRecord
+from app.agent.records import CopyRecord, JobRecord, SpoolRecord
 from app.errors import Conflict, ExternalFailure
-from app.ports.scheduler import JobRef
+from app.ports.scheduler import JobRef, Output
 
 
 class Store:
@@ -107,6 +107,8 @@ class Store:
     def create_copy(self, copy: CopyRecord, document: Mapping[str, Any]) -> None:
         folder = self.copy_folder(copy.id)
         folder.mkdir()
+        for path in self.log_paths(copy.id):
+            path.touch(mode=0o600)
         _write(folder / "document.json", msgspec.json.encode(document))
         self.save_copy(copy)
 
@@ -114,6 +116,16 @@ class Store:
         folder = self.copy_folder(copy.id)
         if folder.exists():
             _write(folder / "state.json", msgspec.json.encode(copy))
+
+    def save_spool(self, copy_id: str, spool: SpoolRecord) -> None:
+        if self.copy_folder(copy_id).exists():
+            _write(self.copy_folder(copy_id) / "spool.json", msgspec.json.encode(spool))
+
+    def spool(self, copy_id: str) -> SpoolRecord:
+        """How far a container's output was copied here."""
+        path = self.copy_folder(copy_id) / "spool.json"
+        found: SpoolRecord = _read(path, SpoolRecord) if path.exists() else SpoolRecord()
+        return found
 
     def save_copy_document(self, copy_id: str, document: Mapping[str, Any]) -> None:
         _write(self.copy_folder(copy_id) / "document.json", msgspec.json.encode(document))
@@ -139,8 +151,11 @@ class Store:
     def work_folder(self, copy_id: str) -> Path:
         return self.apps / "copies" / copy_id
 
-    def log_path(self, copy_id: str) -> Path:
-        return self.copy_folder(copy_id) / "output.log"
+    def log_path(self, copy_id: str, stream: Output) -> Path:
+        return self.copy_folder(copy_id) / f"{stream}.log"
+
+    def log_paths(self, copy_id: str) -> list[Path]:
+        return [self.log_path(copy_id, stream) for stream in Output]
 
     def stray_work_folders(self, known: set[str]) -> Iterator[Path]:
         for folder in (self.apps / "copies").iterdir():

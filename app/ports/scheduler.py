@@ -6,7 +6,7 @@ One contract suite (``tests/contract/test_scheduler.py``) runs against each impl
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -118,6 +118,47 @@ class JobSummary:
     meta: Mapping[str, str] = field(default_factory=dict)
 
 
+class Output(enum.StrEnum):
+    """What a copy writes to."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+class OutputGone(Exception):
+    """The engine knows nothing of this copy's output: it was removed, or never was."""
+
+
+@dataclass(frozen=True)
+class OutputChunk:
+    """A piece of one stream, in order, whole or cut anywhere."""
+
+    stream: Output
+    data: bytes
+    position: str
+    """Opaque: of what comes after ``data``. Reading from there on neither repeats nor skips."""
+    lost: bool = False
+    """The engine has dropped what was before ``data``, from the position asked for on."""
+    lost_bytes: int | None = None
+    """How many, where the engine can tell."""
+
+
+@dataclass(frozen=True)
+class CopySummary:
+    ref: JobRef
+    id: str
+    release_id: str
+    ended: bool
+    """It will never write again."""
+
+
+@dataclass(frozen=True)
+class CopyWatch:
+    copies: Mapping[tuple[JobRef, str], bool]
+    """Job and copy id, and whether it has ended."""
+    cursor: str
+
+
 class Scheduler(Protocol):
     """Every method raises SchedulerUnavailable when the engine does not answer."""
 
@@ -169,6 +210,26 @@ class Scheduler(Protocol):
 
     async def log_tail(self, ref: JobRef, allocation_id: str, *, lines: int) -> Sequence[str]:
         """The last lines of stdout and stderr; empty when the copy is gone."""
+        ...
+
+    async def list_copies(self, ref: JobRef) -> Sequence[CopySummary]:
+        """A job's copies, the ended ones that are still known too, also those of a job that was removed."""
+        ...
+
+    async def watch_copies(self, cursor: str, *, timeout: float) -> CopyWatch:
+        """Every copy of every job, once one came, ended or went since ``cursor``, or after ``timeout``
+        seconds; at once for an empty cursor."""
+        ...
+
+    def follow_output(
+        self, ref: JobRef, allocation_id: str, positions: Mapping[Output, str], *, follow: bool
+    ) -> AsyncGenerator[OutputChunk, None]:
+        """What a copy writes, from its beginning or each stream's position on; one upstream connection.
+
+        ``follow``: wait for more. It may end by itself once the copy has; it may also just fall silent,
+        which ``list_copies`` and ``observe`` tell. Without ``follow`` it ends with what is there now.
+        Raises OutputGone.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -391,6 +391,7 @@ class InstanceReconciler:
             await session.execute(delete(Instance).where(Instance.id == loaded.instance.id))
             for above in (loaded.environment.id, loaded.app.id, loaded.project.id):
                 await session.wake("teardown", above)
+            await session.wake("logs", loaded.instance.id)
         faults.checkpoint("instance.removed")
 
 

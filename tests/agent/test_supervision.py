@@ -358,7 +358,7 @@ async def test_the_whole_of_an_app_is_asked_to_end_and_given_the_time(
     await sample.scheduler.put_secrets(sample.ref, sample.secrets_path(1), {})
     await sample.scheduler.submit(job, expected_index=0)
     seen = await sample.until(ended(RolloutStatus.SUCCEEDED))
-    log = machine.home / "agent" / "copies" / only(seen).id / "output.log"
+    log = machine.home / "agent" / "copies" / only(seen).id / "stdout.log"
     with log.open() as written:
         await sample.scheduler.stop(sample.ref, purge=True)
         await sample.until(lambda seen: not seen.allocations)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +25,7 @@ _KINDS: Mapping[str, type[PaasError]] = {
         port.SchedulerRejected,
         port.SchedulerUnavailable,
         errors.Conflict,
+        errors.NotFound,
         errors.ExternalFailure,
     )
 }
@@ -63,13 +65,30 @@ class AgentClient:
             ) as response:
                 content = await response.read()
         except HTTPFailure as error:
-            raise SchedulerUnavailable(
-                f"The embedded engine isn't running ({self._endpoint.unix}: {error}).",
-                hint="Start it with `paas up`, or alone with `paas agent`.",
-            ) from error
+            raise self._unavailable(error) from error
         if response.status >= 400:
             raise _failure(response.status, content)
         return msgspec.json.decode(content, type=answer) if answer is not None else None
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, query: Mapping[str, str]
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """An answer's chunks, for as long as the agent sends them. Raises as ``call`` does."""
+        target = f"{path}?{urlencode(query)}"
+        try:
+            async with request(self._endpoint, "GET", target, timeout=None) as response:
+                if response.status >= 400:
+                    raise _failure(response.status, await response.read())
+                yield response.chunks
+        except HTTPFailure as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: HTTPFailure) -> SchedulerUnavailable:
+        return SchedulerUnavailable(
+            f"The embedded engine isn't running ({self._endpoint.unix}: {error}).",
+            hint="Start it with `paas up`, or alone with `paas agent`.",
+        )
 
 
 def _failure(status: int, content: bytes) -> PaasError:

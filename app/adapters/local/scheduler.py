@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from app.adapters.local.agent import AgentClient
-from app.ports.scheduler import JobPlan, JobRef, JobSummary, Observation
+from app.agent.follow import HEADER, STREAMS, UNKNOWN
+from app.errors import NotFound
+from app.ports.scheduler import (
+    CopySummary,
+    CopyWatch,
+    JobPlan,
+    JobRef,
+    JobSummary,
+    Observation,
+    Output,
+    OutputChunk,
+    OutputGone,
+    SchedulerUnavailable,
+)
 from app.settings import Settings
 from jobs import Capabilities
 from jobs.render import Job
@@ -77,6 +90,33 @@ class LocalScheduler:
         )
         return found
 
+    async def list_copies(self, ref: JobRef) -> Sequence[CopySummary]:
+        found: list[CopySummary] = await self._agent.call(
+            "GET", f"{_job(ref)}/copies", list[CopySummary]
+        )
+        return found
+
+    async def watch_copies(self, cursor: str, *, timeout: float) -> CopyWatch:
+        query = {"cursor": cursor, "timeout": str(timeout)}
+        answer = tuple[list[CopySummary], str]
+        copies, cursor = await self._agent.call(
+            "GET", "/v1/copies", answer, query=query, timeout=timeout + 15
+        )
+        return CopyWatch({(copy.ref, copy.id): copy.ended for copy in copies}, cursor)
+
+    async def follow_output(
+        self, ref: JobRef, allocation_id: str, positions: Mapping[Output, str], *, follow: bool
+    ) -> AsyncGenerator[OutputChunk, None]:
+        path = f"{_job(ref)}/output/{_part(allocation_id)}"
+        query = {"follow": "true" if follow else "false"}
+        query |= {str(stream): position for stream, position in positions.items() if position}
+        try:
+            async with self._agent.stream(path, query=query) as chunks:
+                async for chunk in _chunks(chunks):
+                    yield chunk
+        except NotFound as error:
+            raise OutputGone(error.message) from error
+
     async def shutdown(self) -> None:
         """Stop every app's processes and then the agent; its next start runs the same jobs again.
 
@@ -86,6 +126,26 @@ class LocalScheduler:
 
     async def close(self) -> None:
         """Nothing is kept open between calls."""
+
+
+async def _chunks(parts: AsyncIterator[bytes]) -> AsyncGenerator[OutputChunk, None]:
+    held = bytearray()
+    async for part in parts:
+        held += part
+        at = 0
+        while at + HEADER.size <= len(held):
+            stream, lost, dropped, position, length = HEADER.unpack_from(held, at)
+            end = at + HEADER.size + length
+            if end > len(held):
+                break
+            if stream == len(STREAMS):
+                return
+            data = bytes(held[at + HEADER.size : end])
+            lost_bytes = None if dropped == UNKNOWN else dropped
+            yield OutputChunk(STREAMS[stream], data, str(position), lost, lost_bytes)
+            at = end
+        del held[:at]
+    raise SchedulerUnavailable("The embedded engine went away in the middle of an app's output.")
 
 
 def _job(ref: JobRef) -> str:

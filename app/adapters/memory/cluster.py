@@ -60,12 +60,29 @@ class Copy:
     allocation: Allocation
     memory_mb: int
     behaviour: Behaviour
-    log: list[str] = field(default_factory=list)
+    output: bytearray = field(default_factory=bytearray)
+    dropped: int = 0
+    """So many bytes before ``output`` were written, and are no longer there."""
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, whenever it wrote or ended."""
     life: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
         return self.allocation.state not in {AllocationState.EXITED, AllocationState.LOST}
+
+    def write(self, text: str | bytes) -> None:
+        self.output += text.encode() if isinstance(text, str) else text
+        self.tell()
+
+    def drop(self, size: int) -> None:
+        """Forget so many of the oldest bytes, as an engine does that rotates its files."""
+        del self.output[:size]
+        self.dropped += size
+
+    def tell(self) -> None:
+        self.written.set()
+        self.written = asyncio.Event()
 
 
 @dataclass
@@ -115,6 +132,7 @@ class Cluster:
         self._number = 0
         self._changed: dict[JobRef, int] = {}
         self._watchers: dict[JobRef, asyncio.Event] = {}
+        self._anything = asyncio.Event()
 
     # Cursors
 
@@ -125,7 +143,16 @@ class Cluster:
         while self.cursor(ref) == cursor:
             await self._watchers.setdefault(ref, asyncio.Event()).wait()
 
+    def copies_cursor(self) -> str:
+        """Moves with every change of any job."""
+        return f"{self._index}."
+
+    async def anything_changed(self) -> None:
+        await self._anything.wait()
+
     def _touch(self, ref: JobRef) -> None:
+        self._anything.set()
+        self._anything = asyncio.Event()
         self._changed[ref] = self._next()
         watchers = self._watchers.pop(ref, None)
         if watchers is not None:
@@ -272,7 +299,7 @@ class Cluster:
         copy = Copy(allocation, memory_of(spec), self._behaves(spec))
         job.copies = [c for c in job.copies if c.alive] + _last_dead(job.copies) + [copy]
         secrets = self.secrets.get((job.ref, _secrets_path(spec)), {})
-        copy.log.append(f"starting {copy.behaviour} greeting={secrets.get('GREETING', '')}")
+        copy.write(f"starting {copy.behaviour} greeting={secrets.get('GREETING', '')}\n")
         copy.life = asyncio.create_task(self._live(job, copy))
 
     async def _live(self, job: SimulatedJob, copy: Copy) -> None:
@@ -288,7 +315,7 @@ class Cluster:
     async def _keep_dying(self, job: SimulatedJob, copy: Copy) -> None:
         hungry = copy.behaviour is Behaviour.HUNGRY
         if not hungry:
-            copy.log.append("boom: no database")
+            copy.write("boom: no database\n")
         self._died(copy, code=137 if hungry else 3, oom=hungry)
         while copy.allocation.restarts < self._pace.restarts:
             self._show(copy, restarts=copy.allocation.restarts + 1)
@@ -308,6 +335,8 @@ class Cluster:
 
     def _show(self, copy: Copy, **changes: object) -> None:
         copy.allocation = replace(copy.allocation, **changes)  # type: ignore[arg-type]
+        if not copy.alive:
+            copy.tell()
 
     def _end(self, copies: Iterable[Copy]) -> None:
         for copy in list(copies):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from app.adapters.memory.cluster import (
     Behaviour,
     Cluster,
+    Copy,
     Pace,
     SimulatedJob,
     behaviour_by_command,
@@ -16,10 +17,15 @@ from app.adapters.memory.cluster import (
 )
 from app.errors import Conflict
 from app.ports.scheduler import (
+    CopySummary,
+    CopyWatch,
     JobPlan,
     JobRef,
     JobSummary,
     Observation,
+    Output,
+    OutputChunk,
+    OutputGone,
     SchedulerRejected,
     SchedulerUnavailable,
 )
@@ -29,7 +35,7 @@ from jobs.render import Job
 
 class MemoryScheduler:
     """``down`` makes every call fail as if the engine were unreachable; ``refuses`` makes ``submit``
-    answer that it will never take a job. ``submitted`` lists the release ids in order."""
+    answer that it will never take a job. ``submitted`` lists the release ids in order; ``follows`` counts the streams of output opened."""
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class MemoryScheduler:
         self.cluster = Cluster(memory_mb=memory_mb, pace=pace, behaves=behaves)
         self.namespaces: set[str] = set()
         self.submitted: list[str] = []
+        self.follows = 0
         self.down = False
         self.refuses = ""
         self._capabilities = Capabilities(engine="memory", images=images)
@@ -131,11 +138,61 @@ class MemoryScheduler:
 
     async def log_tail(self, ref: JobRef, allocation_id: str, *, lines: int) -> Sequence[str]:
         self._answer()
+        copy = self._copy(ref, allocation_id)
+        return [] if copy is None else copy.output.decode(errors="replace").splitlines()[-lines:]
+
+    async def list_copies(self, ref: JobRef) -> Sequence[CopySummary]:
+        self._answer()
         job = self.cluster.jobs.get(ref)
-        for copy in job.copies if job is not None else ():
-            if copy.allocation.id == allocation_id:
-                return copy.log[-lines:]
-        return []
+        return [
+            CopySummary(ref, copy.allocation.id, copy.allocation.release_id, not copy.alive)
+            for copy in (job.copies if job is not None else ())
+        ]
+
+    async def watch_copies(self, cursor: str, *, timeout: float) -> CopyWatch:
+        self._answer()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while cursor == self.cluster.copies_cursor():
+                    await self.cluster.anything_changed()
+        self._answer()
+        copies = {
+            (job.ref, copy.allocation.id): not copy.alive
+            for job in self.cluster.jobs.values()
+            for copy in job.copies
+        }
+        return CopyWatch(copies, self.cluster.copies_cursor())
+
+    async def follow_output(
+        self, ref: JobRef, allocation_id: str, positions: Mapping[Output, str], *, follow: bool
+    ) -> AsyncGenerator[OutputChunk, None]:
+        """Everything is written to stdout; positions are offsets in bytes."""
+        self._answer()
+        self.follows += 1
+        at = int(positions.get(Output.STDOUT) or 0)
+        copy = self._copy(ref, allocation_id)
+        if copy is None:
+            raise OutputGone(f"There is no copy {allocation_id}.")
+        while True:
+            self._answer()
+            changed = copy.written
+            begin = max(at, copy.dropped)
+            data = copy.output[begin - copy.dropped :]
+            if data:
+                lost, missing = begin > at, begin - at
+                at = begin + len(data)
+                yield OutputChunk(
+                    Output.STDOUT, bytes(data), str(at), lost, missing if lost else None
+                )
+            elif not follow or not copy.alive:
+                return
+            else:
+                await changed.wait()
+
+    def _copy(self, ref: JobRef, allocation_id: str) -> Copy | None:
+        job = self.cluster.jobs.get(ref)
+        copies = job.copies if job is not None else ()
+        return next((copy for copy in copies if copy.allocation.id == allocation_id), None)
 
     async def close(self) -> None:
         self.cluster.close()

@@ -7,7 +7,8 @@ text. Every failure leaves here as one of the Scheduler port's errors.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,8 @@ _CONFLICT = "Enforcing job modify index"
 _PERMANENT = ("error occurred", "errors occurred", "nonexistent namespace", "alidation failed")
 """Parts of a 500's text by which Nomad refuses a job for good; any other 500 is its own trouble."""
 _CONNECTIONS = 64
+_QUIET_SECONDS = 60.0
+"""A stream without so much as a heartbeat for so long is broken; Nomad sends one every ten seconds."""
 
 
 class Answer:
@@ -42,6 +45,7 @@ class Gateway:
         self._connection = connection
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
 
     async def get(
         self,
@@ -65,10 +69,35 @@ class Gateway:
     async def text(self, *path: str, params: Mapping[str, str]) -> str | None:
         """A body as text; None when there is no such thing (any more)."""
         status, body, _ = await self._call("GET", path, params, None, self._timeout)
-        if status == 404 or (status >= 500 and "nknown allocation" in body):
+        if status == 404 or _is_unknown(body):
             return None
         _raise_for(status, body)
         return body
+
+    @asynccontextmanager
+    async def stream(
+        self, *path: str, params: Mapping[str, str]
+    ) -> AsyncIterator[AsyncIterator[bytes] | None]:
+        """A body's pieces, for as long as Nomad sends them; None when there is no such thing (any more).
+
+        Over connections of their own, as many as are asked for: these last.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, connect=self._timeout, sock_read=_QUIET_SECONDS)
+        if self._streams is None or self._streams.closed:
+            self._streams = self._new_session(0)
+        try:
+            async with self._streams.get(
+                self._url(path), params=params, timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status >= 400:
+                    body = await response.text(errors="replace")
+                    if response.status != 404 and not _is_unknown(body):
+                        _raise_for(response.status, body)
+                    yield None
+                else:
+                    yield response.content.iter_any()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unavailable(error) from error
 
     async def post(self, *path: str, params: Mapping[str, str], json: Any) -> Any:
         """Raises JobConflict when a guard of ours did not hold."""
@@ -77,9 +106,10 @@ class Gateway:
         return _json(body)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._streams):
+            if session is not None:
+                await session.close()
+        self._session = self._streams = None
 
     async def _call(
         self,
@@ -89,11 +119,10 @@ class Gateway:
         json: Any,
         timeout: float,
     ) -> tuple[int, str, Mapping[str, str]]:
-        url = "/".join([self._connection.address, "v1", *(quote(part, safe="") for part in path)])
         try:
             async with self._opened().request(
                 method,
-                url,
+                self._url(path),
                 params=params,
                 json=json,
                 timeout=aiohttp.ClientTimeout(total=timeout, connect=self._timeout),
@@ -101,20 +130,30 @@ class Gateway:
             ) as response:
                 return response.status, await response.text(errors="replace"), response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise SchedulerUnavailable(
-                f"Nomad at {self._connection.address} does not answer: {str(error) or 'timed out'}",
-                hint="Check that it runs (`nomad server members`) and that PAAS_NOMAD_ADDR is right.",
-            ) from error
+            raise self._unavailable(error) from error
+
+    def _url(self, path: tuple[str, ...]) -> str:
+        return "/".join([self._connection.address, "v1", *(quote(part, safe="") for part in path)])
+
+    def _unavailable(self, error: Exception) -> SchedulerUnavailable:
+        return SchedulerUnavailable(
+            f"Nomad at {self._connection.address} does not answer: {str(error) or 'timed out'}",
+            hint="Check that it runs (`nomad server members`) and that PAAS_NOMAD_ADDR is right.",
+        )
 
     def _opened(self) -> aiohttp.ClientSession:
         """Made at first use, since a session belongs to the running loop."""
         if self._session is None or self._session.closed:
-            tls = self._connection.ssl_context()
-            connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=True if tls is None else tls)
-            token = self._connection.token
-            headers = {"X-Nomad-Token": token} if token else {}
-            self._session = aiohttp.ClientSession(connector=connector, headers=headers)
+            self._session = self._new_session(_CONNECTIONS)
         return self._session
+
+    def _new_session(self, connections: int) -> aiohttp.ClientSession:
+        """``connections`` at most; 0: any number."""
+        tls = self._connection.ssl_context()
+        connector = aiohttp.TCPConnector(limit=connections, ssl=True if tls is None else tls)
+        token = self._connection.token
+        headers = {"X-Nomad-Token": token} if token else {}
+        return aiohttp.ClientSession(connector=connector, headers=headers)
 
 
 async def first_of(*queries: asyncio.Task[Answer | None]) -> None:
@@ -127,6 +166,10 @@ async def first_of(*queries: asyncio.Task[Answer | None]) -> None:
         await asyncio.gather(*queries, return_exceptions=True)
     for query in done:
         query.result()
+
+
+def _is_unknown(body: str) -> bool:
+    return "nknown allocation" in body or "No logs available" in body or "log entry for" in body
 
 
 def _raise_for(status: int, body: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from app.adapters.nomad import output
 from app.adapters.nomad.catalog import Catalog
 from app.adapters.nomad.connection import connection_of
 from app.adapters.nomad.gateway import Answer, Gateway, first_of
@@ -15,10 +17,14 @@ from app.adapters.nomad.observation import Placement, Records, observation_of, p
 from app.adapters.nomad.placement import changes, no_room
 from app.adapters.nomad.records import Records as RecordKeeper
 from app.ports.scheduler import (
+    CopySummary,
+    CopyWatch,
     JobPlan,
     JobRef,
     JobSummary,
     Observation,
+    Output,
+    OutputChunk,
     SchedulerUnavailable,
 )
 from app.settings import Settings
@@ -29,6 +35,7 @@ _ABSENT = "absent"
 _BYTES_A_LINE = 2_000
 _REMEMBERED = 10_000
 _LONGEST_WAIT = 300.0
+_OVER = {"complete", "failed", "lost"}
 
 
 class NomadScheduler:
@@ -131,6 +138,42 @@ class NomadScheduler:
         for stream in ("stdout", "stderr"):
             tail += await self._last_lines(ref, allocation_id, task, stream, lines)
         return tail[-lines:]
+
+    async def list_copies(self, ref: JobRef) -> Sequence[CopySummary]:
+        answer = await self._gateway.get(
+            "job", ref.id, "allocations", params={"namespace": ref.namespace, "all": "true"}
+        )
+        stubs = _rows(answer)
+        placed = await self._placed(ref, stubs)
+        return [
+            CopySummary(
+                ref, stub["ID"], placed[stub["ID"]].release_id, stub["ClientStatus"] in _OVER
+            )
+            for stub in stubs
+            if stub["ID"] in placed
+        ]
+
+    async def watch_copies(self, cursor: str, *, timeout: float) -> CopyWatch:
+        """Nomad wakes at every change of any allocation; the cursor is its index."""
+        answer = await self._gateway.get(
+            "allocations",
+            params={"namespace": "*", "task_states": "false", "resources": "false"},
+            index=int(cursor or 0),
+            wait=min(timeout, _LONGEST_WAIT),
+        )
+        copies = {
+            (JobRef(stub["Namespace"], stub["JobID"]), stub["ID"]): stub["ClientStatus"] in _OVER
+            for stub in _rows(answer)
+        }
+        return CopyWatch(copies, str(answer.index if answer is not None else 0))
+
+    async def follow_output(
+        self, ref: JobRef, allocation_id: str, positions: Mapping[Output, str], *, follow: bool
+    ) -> AsyncGenerator[OutputChunk, None]:
+        chunks = output.follow(self._gateway, ref, allocation_id, positions, live=follow)
+        async with contextlib.aclosing(chunks) as found:
+            async for chunk in found:
+                yield chunk
 
     async def close(self) -> None:
         await self._gateway.close()
