@@ -8,6 +8,7 @@
     ├── Taken                 a name or hostname that another object holds
     ├── Conflict              the object changed meanwhile; read it again
     ├── LimitReached          a limit that the message states
+    │   └── RateLimited       too often; it says when to come again
     ├── PreconditionFailed    the object is in the wrong state for this
     │   └── DefaultEnvironment  a project must keep a default environment
     ├── InProgress            the same work is already under way
@@ -66,6 +67,12 @@ class Conflict(PaasError):
 class LimitReached(PaasError):
     code = "LIMIT_REACHED"
     http_status = 429
+
+
+class RateLimited(LimitReached):
+    def __init__(self, message: str, *, hint: str, retry_after_seconds: int) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class PreconditionFailed(PaasError):

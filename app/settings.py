@@ -99,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_failures: str = "30/minute"
     """Credentials that were no good, from one address; those that have worked before go on working."""
     rate_limit_sign_in: str = "10/minute"
-    """Passwords and one-time links tried from one address, or on one account."""
+    """Passwords and one-time links tried from one address; on one account ten times as many."""
     secret_key: str = ""
     """Base64 of 32 bytes; empty means the generated file ``{home}/secret.key`` (mode 0600)."""
     build_timeout_seconds: int = 900

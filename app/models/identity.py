@@ -78,7 +78,8 @@ class Invitation(Base):
     email: Mapped[str] = mapped_column(String(320))
     role: Mapped[Role] = mapped_column(enum_column(Role))
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
-    invited_by_user_id: Mapped[str | None] = mapped_column(ForeignKey(_USER, ondelete="SET NULL"))
+    invited_by_user_id: Mapped[str | None] = mapped_column(ForeignKey(_USER, ondelete="CASCADE"))
+    """None: an operator with a shell."""
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[Timestamp]
     accepted_at: Mapped[Timestamp | None]

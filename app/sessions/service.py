@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.secrets import hash_of, new_secret
+from app.audit import log
+from app.audit.actions import Action
 from app.db import WriteSession
-from app.errors import NotFound, Unauthenticated
+from app.errors import Forbidden, NotFound, Unauthenticated
 from app.ids import new_id
 from app.models import User, UserSession
 from app.names import is_id
@@ -46,6 +48,9 @@ async def start(
     )
     await _prune(session, settings, user.id, now)
     session.add(row)
+    actor = Actor(user_id=user.id, name=user.name, address=address or None)
+    what = f"{user.name} signed in."
+    await log.record(session, actor, Action.SESSION_START, None, what, subject=row.id)
     await session.flush()
     return row, secret
 
@@ -106,10 +111,20 @@ async def confirm(session: AsyncSession, settings: Settings, session_id: str) ->
         raise Unauthenticated("The session has ended or was revoked.", hint="Sign in again.")
 
 
+def require_whole(actor: Actor) -> None:
+    """Raises Forbidden for a token that was made for less than its user may: it does not speak for the user."""
+    if actor.grant is not None:
+        raise Forbidden(
+            "This token was made for less than its user may do; the user's account is not part of it.",
+            hint="Sign in, or use a token without limits.",
+        )
+
+
 async def list_own(
     session: AsyncSession, settings: Settings, actor: Actor
 ) -> Sequence[UserSession]:
     """The actor's own that have not ended, the last used first."""
+    require_whole(actor)
     now = datetime.now(UTC)
     statement = (
         select(UserSession)
@@ -125,10 +140,13 @@ async def list_own(
 
 async def revoke(session: WriteSession, actor: Actor, session_id: str) -> UserSession:
     """End one at once. Its own user and operators may; to others it does not exist."""
+    require_whole(actor)
     row = await session.get(UserSession, session_id) if is_id(session_id) else None
     if row is None or not (actor.is_admin or row.user_id == actor.user_id):
         raise NotFound("There is no such session.", hint="Only your own sessions can be seen.")
     await session.delete(row)
+    what = "Signed out." if row.id == actor.session_id else "Ended a session."
+    await log.record(session, actor, Action.SESSION_END, None, what, subject=row.id)
     await session.flush()
     return row
 
