@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
@@ -78,6 +78,15 @@ def require_live(project: Project) -> None:
         )
 
 
+_PROJECTS = select(Project).join(Organization, Project.organization_id == Organization.id)
+_APPS = (
+    select(App)
+    .join(Project, App.project_id == Project.id)
+    .join(Organization, Project.organization_id == Organization.id)
+    .where(App.deleted_at.is_(None))
+)
+
+
 async def organization(
     session: AsyncSession, actor: Actor, *, id: str | None = None, slug: str | None = None
 ) -> Organization:
@@ -94,8 +103,7 @@ async def project(
     slugs: Sequence[str] | None = None,
 ) -> Project:
     """``slugs``: organization, project."""
-    statement = select(Project).join(Organization, Project.organization_id == Organization.id)
-    return await _one(session, actor, statement, Project, id, slugs, (Organization, Project))
+    return await _one(session, actor, _PROJECTS, Project, id, slugs, (Organization, Project))
 
 
 async def environment(
@@ -124,13 +132,7 @@ async def app(
     slugs: Sequence[str] | None = None,
 ) -> App:
     """``slugs``: organization, project, app."""
-    statement = (
-        select(App)
-        .join(Project, App.project_id == Project.id)
-        .join(Organization, Project.organization_id == Organization.id)
-        .where(App.deleted_at.is_(None))
-    )
-    return await _one(session, actor, statement, App, id, slugs, (Organization, Project, App))
+    return await _one(session, actor, _APPS, App, id, slugs, (Organization, Project, App))
 
 
 async def instance(
@@ -163,6 +165,25 @@ async def deployment(
         statement = statement.where(Deployment.number == number)
     nouns = (Organization, Project, App, Environment)
     return await _one(session, actor, statement, Deployment, id, slugs, nouns)
+
+
+def named(actor: Actor, slugs: Sequence[ColumnElement[str]]) -> Select[Any]:
+    """What a path of one to four slugs names, if the actor may know of it: an organization, a project, an app
+    or an instance."""
+    statement: Select[Any]
+    nouns: tuple[Any, ...]
+    match len(slugs):
+        case 1:
+            statement, nouns = select(Organization), (Organization,)
+        case 2:
+            statement, nouns = _PROJECTS, (Organization, Project)
+        case 3:
+            statement, nouns = _APPS, (Organization, Project, App)
+        case _:
+            statement = _through_instance(select(Instance))
+            nouns = (Organization, Project, App, Environment)
+    matches = [model.slug == slug for model, slug in zip(nouns, slugs, strict=True)]
+    return visible_to(actor, statement.where(*matches), *nouns)
 
 
 async def app_place(session: AsyncSession, actor: Actor, slugs: Sequence[str]) -> Place:

@@ -12,9 +12,11 @@ from app.access import find
 from app.access.actor import Actor
 from app.apps import service
 from app.db import WriteSession
-from app.graphql.connection import After, Before, Connection, First, Last, Listing
+from app.graphql.connection import Connection, Listing
 from app.graphql.context import Info
+from app.graphql.fields import found, one, page, spelled
 from app.graphql.idempotency import Key
+from app.graphql.lookup import Lookup
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shows
 from app.projects.graphql import Project
@@ -35,6 +37,12 @@ INSTANCES = Listing(
     join=[(models.Environment, models.Instance.environment_id == models.Environment.id)],
     where=lambda _: [models.Environment.deleted_at.is_(None)],
 )
+INSTANCE = Lookup(
+    row=models.Instance,
+    columns=(models.Environment.project_id, models.Instance.app_id, models.Environment.slug),
+    join=[(models.Environment, models.Instance.environment_id == models.Environment.id)],
+    where=[models.Environment.deleted_at.is_(None)],
+)
 PUSHES = Listing(row=models.Push, parent=models.Push.app_id, key=models.Push.id, descending=True)
 
 
@@ -52,53 +60,26 @@ class App(Node):
     )
     project_id: strawberry.Private[str]
 
-    @strawberry.field
-    async def project(self, info: Info) -> Project:
-        found: Project = await info.context.shown(models.Project, self.project_id)
-        return found
+    project: Project = one(models.Project, id="project_id")
 
-    @strawberry.field(description="`git remote add paas` this; the password is an API token.")
-    async def git_remote_url(self, info: Info) -> str:
-        project = await info.context.loaders.by_id(models.Project, self.project_id)
-        organization = await info.context.loaders.by_id(
-            models.Organization, project.organization_id
-        )
-        base = info.context.container.settings.external_url
-        return f"{base}/git/{organization.slug}/{project.slug}/{self.slug}.git"
+    git_remote_url: str = spelled(
+        "{platform.external_url}/git/{project.organization.slug}/{project.slug}/{slug}.git",
+        description="`git remote add paas` this; the password is an API token.",
+    )
 
-    @strawberry.field(description="This app in the environment of that slug.")
-    async def instance(self, info: Info, environment: str) -> InstanceType | None:
-        place = await info.context.loaders.find(
-            models.Environment, project_id=self.project_id, slug=environment
-        )
-        if place is None or place.deleted_at is not None:
-            return None
-        found: Instance | None = await info.context.shown_or_none(
-            models.Instance, app_id=self.id, environment_id=place.id
-        )
-        return found
+    instance: InstanceType | None = found(
+        INSTANCE,
+        "project_id",
+        "id",
+        environment=str,
+        description="This app in the environment of that slug.",
+    )
 
-    @strawberry.field(description="One for each environment of the project, by its slug.")
-    async def instances(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[InstanceType]:
-        return await info.context.connection(INSTANCES, self.id, first, after, last, before)
+    instances: Connection[InstanceType] = page(
+        INSTANCES, description="One for each environment of the project, by its slug."
+    )
 
-    @strawberry.field(description="Newest first.")
-    async def pushes(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[PushType]:
-        return await info.context.connection(PUSHES, self.id, first, after, last, before)
+    pushes: Connection[PushType] = page(PUSHES, description="Newest first.")
 
 
 @strawberry.input

@@ -8,8 +8,8 @@ import strawberry
 
 from app import models
 from app.apps.graphql import App
-from app.graphql.connection import After, Before, Connection, First, Last, Listing
-from app.graphql.context import Info
+from app.graphql.connection import Connection, Listing
+from app.graphql.fields import column, one, page, part
 from app.graphql.node import FromRow, Node, shows
 from app.graphql.scalars import Long
 
@@ -24,18 +24,14 @@ LOG = Listing(
 @shows(models.BuildLogLine)
 @strawberry.type
 class LogLine(FromRow):
-    message: str
-    timestamp: datetime
-
-    @classmethod
-    def of(cls, row: models.BuildLogLine) -> LogLine:
-        return cls(message=row.text, timestamp=row.created_at)
+    message: str = column("text")
+    timestamp: datetime = column("created_at")
 
 
 @strawberry.type
 class BuildFailure:
     code: models.FailureCode
-    message: str
+    message: str = column("message", or_else="")
     hint: str | None = strawberry.field(description="What to do next.")
 
 
@@ -58,26 +54,10 @@ class Build(Node):
     failure_message: strawberry.Private[str | None]
     failure_hint: strawberry.Private[str | None]
 
-    @strawberry.field
-    async def app(self, info: Info) -> App:
-        found: App = await info.context.shown(models.App, self.app_id)
-        return found
+    app: App = one(models.App, id="app_id")
 
-    @strawberry.field
-    def failure(self) -> BuildFailure | None:
-        if self.failure_code is None:
-            return None
-        return BuildFailure(
-            code=self.failure_code, message=self.failure_message or "", hint=self.failure_hint
-        )
+    failure: BuildFailure | None = part(BuildFailure, "failure_", when="failure_code")
 
-    @strawberry.field(description="From the first line on; `last: 50` is its end.")
-    async def log(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[LogLine]:
-        return await info.context.connection(LOG, self.id, first, after, last, before)
+    log: Connection[LogLine] = page(
+        LOG, description="From the first line on; `last: 50` is its end."
+    )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from app import models
 from app.access import find
@@ -16,11 +16,12 @@ from app.builds import graphql as builds
 from app.db import WriteSession
 from app.deployments import preview, queries, service
 from app.errors import NotFound
-from app.graphql.connection import After, Before, Connection, First, Last
+from app.graphql.connection import Connection
 from app.graphql.context import Context, Info
+from app.graphql.fields import column, every, keys, maybe, one, page, part, texts
 from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
-from app.graphql.node import Node, shows
+from app.graphql.node import FromRow, Node, shows
 from app.instances.graphql import Instance, Scale, StagedChanges, staged
 from app.tokens.graphql import User
 
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 PushType = Annotated["Push", strawberry.lazy("app.pushes.graphql")]
 DeploymentType = Annotated["Deployment", strawberry.lazy("app.deployments.graphql")]
-PHASES = tuple(models.DeploymentPhase)
+PHASE_ORDER = case(
+    *(
+        (models.DeploymentStep.phase == phase, place)
+        for place, phase in enumerate(models.DeploymentPhase)
+    )
+)
 
 
 @shows(models.Release)
@@ -45,27 +51,20 @@ class Release(Node):
     memory_mb: strawberry.Private[int]
     env_digests: strawberry.Private[dict[str, str]]
 
-    @strawberry.field
-    async def instance(self, info: Info) -> Instance:
-        found: Instance = await info.context.shown(models.Instance, self.instance_id)
-        return found
+    instance: Instance = one(models.Instance, id="instance_id")
 
-    @strawberry.field
-    async def build(self, info: Info) -> builds.Build:
-        found: builds.Build = await info.context.shown(models.Build, self.build_id)
-        return found
+    build: builds.Build = one(models.Build, id="build_id")
 
-    @strawberry.field
-    def scale(self) -> Scale:
-        return Scale(replicas=self.replicas, cpu_millis=self.cpu_millis, memory_mb=self.memory_mb)
+    scale: Scale = part(Scale)
 
-    @strawberry.field(description="Names of the variables it was frozen with.")
-    def env_var_names(self) -> list[str]:
-        return sorted(self.env_digests)
+    env_var_names: list[str] = keys(
+        "env_digests", description="Names of the variables it was frozen with."
+    )
 
 
+@shows(models.DeploymentStep)
 @strawberry.type
-class DeploymentStep:
+class DeploymentStep(FromRow):
     phase: models.DeploymentPhase
     status: models.StepStatus
     message: str | None
@@ -77,10 +76,10 @@ class DeploymentStep:
 class DeploymentFailure:
     code: models.FailureCode
     phase: models.DeploymentPhase | None
-    message: str = strawberry.field(description="One plain sentence.")
+    message: str = column("message", or_else="", description="One plain sentence.")
     hint: str | None = strawberry.field(description="What to do next.")
-    log_tail: list[str] = strawberry.field(
-        description="The last lines that the app or build wrote."
+    log_tail: list[str] = texts(
+        "log_tail", description="The last lines that the app or build wrote."
     )
 
 
@@ -113,46 +112,31 @@ class Deployment(Node):
     failure_hint: strawberry.Private[str | None]
     failure_log_tail: strawberry.Private[list[str]]
 
-    @strawberry.field
-    async def instance(self, info: Info) -> Instance:
-        found: Instance = await info.context.shown(models.Instance, self.instance_id)
-        return found
+    instance: Instance = one(models.Instance, id="instance_id")
 
-    @strawberry.field(description="Who asked for it; null when the platform itself did.")
-    async def creator(self, info: Info) -> User | None:
-        found: User | None = await info.context.shown_or_none(models.User, id=self.user_id)
-        return found
+    creator: User | None = maybe(
+        models.User,
+        id="user_id",
+        description="Who asked for it; null when the platform itself did.",
+    )
 
-    @strawberry.field
-    async def push(self, info: Info) -> PushType | None:
-        found: Push | None = await info.context.shown_or_none(models.Push, id=self.push_id)
-        return found
+    push: PushType | None = maybe(models.Push, id="push_id")
 
-    @strawberry.field(description="Null until it is known which build it waits for.")
-    async def build(self, info: Info) -> builds.Build | None:
-        found: builds.Build | None = await info.context.shown_or_none(
-            models.Build, id=self.build_id
-        )
-        return found
+    build: builds.Build | None = maybe(
+        models.Build, id="build_id", description="Null until it is known which build it waits for."
+    )
 
-    @strawberry.field(description="Null until its build is done.")
-    async def release(self, info: Info) -> Release | None:
-        found: Release | None = await info.context.shown_or_none(models.Release, id=self.release_id)
-        return found
+    release: Release | None = maybe(
+        models.Release, id="release_id", description="Null until its build is done."
+    )
 
-    @strawberry.field(description="The deployment that this one rolls back to, or promotes.")
-    async def source(self, info: Info) -> DeploymentType | None:
-        found: Deployment | None = await info.context.shown_or_none(
-            models.Deployment, id=self.source_deployment_id
-        )
-        return found
+    source: DeploymentType | None = maybe(
+        models.Deployment,
+        id="source_deployment_id",
+        description="The deployment that this one rolls back to, or promotes.",
+    )
 
-    @strawberry.field
-    async def superseded_by(self, info: Info) -> DeploymentType | None:
-        found: Deployment | None = await info.context.shown_or_none(
-            models.Deployment, id=self.superseded_by_id
-        )
-        return found
+    superseded_by: DeploymentType | None = maybe(models.Deployment, id="superseded_by_id")
 
     @strawberry.field(description="Its state and the viewer's role allow `deploymentCancel`.")
     async def can_cancel(self, info: Info) -> bool:
@@ -171,51 +155,22 @@ class Deployment(Node):
         row = await info.context.loaders.by_id(models.Deployment, self.id)
         return queries.can_promote(row) and await _may_deploy(info.context, self)
 
-    @strawberry.field(description="Null unless it failed.")
-    def failure(self) -> DeploymentFailure | None:
-        if self.failure_code is None:
-            return None
-        return DeploymentFailure(
-            code=self.failure_code,
-            phase=self.failure_phase,
-            message=self.failure_message or "",
-            hint=self.failure_hint,
-            log_tail=[str(line) for line in self.failure_log_tail],
-        )
-
-    @strawberry.field(description="In the order of the phases.")
-    async def steps(self, info: Info) -> list[DeploymentStep]:
-        rows = await info.context.loaders.all_of(
-            models.DeploymentStep,
-            models.DeploymentStep.deployment_id,
-            self.id,
-            order=models.DeploymentStep.phase,
-        )
-        return [
-            DeploymentStep(
-                phase=row.phase,
-                status=row.status,
-                message=row.message,
-                started_at=row.started_at,
-                finished_at=row.finished_at,
-            )
-            for row in sorted(rows, key=lambda row: PHASES.index(row.phase))
-        ]
-
-    @strawberry.field(
-        description="Of the build that it waits for or uses; null when there is none yet."
+    failure: DeploymentFailure | None = part(
+        DeploymentFailure, "failure_", when="failure_code", description="Null unless it failed."
     )
-    async def build_log(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[builds.LogLine] | None:
-        if self.build_id is None:
-            return None
-        return await info.context.connection(builds.LOG, self.build_id, first, after, last, before)
+
+    steps: list[DeploymentStep] = every(
+        models.DeploymentStep,
+        models.DeploymentStep.deployment_id,
+        order=PHASE_ORDER,
+        description="In the order of the phases.",
+    )
+
+    build_log: Connection[builds.LogLine] | None = page(
+        builds.LOG,
+        "build_id",
+        description="Of the build that it waits for or uses; null when there is none yet.",
+    )
 
 
 @strawberry.type(description="What a deployment would do, asked before it is made.")

@@ -23,6 +23,9 @@ from app.errors import InvalidInput, LimitReached
 DEFAULT_PAGE = 20
 MAXIMUM_PAGE = 100
 
+EVERYWHERE = ""
+"""The parent of what stands at the top."""
+
 First = int | None
 After = str | None
 Last = int | None
@@ -101,7 +104,7 @@ def page_of(
 
 def encode_cursor(listing: Listing, row: Any) -> str:
     value = getattr(row, listing.key.key)
-    packed = msgspec.json.encode(_Cursor(_cursor_kind(listing), value))
+    packed = msgspec.json.encode(_Cursor(cursor_kind(listing), value))
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
@@ -110,7 +113,7 @@ def decode_cursor(listing: Listing, cursor: str, field: str) -> str | int:
     try:
         packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         decoded = msgspec.json.decode(packed, type=_Cursor)
-        if decoded.list != _cursor_kind(listing) or "\0" in str(decoded.key):
+        if decoded.list != cursor_kind(listing) or "\0" in str(decoded.key):
             raise ValueError(cursor)
         if not isinstance(decoded.key, kind):
             raise TypeError(cursor)
@@ -123,7 +126,7 @@ def decode_cursor(listing: Listing, cursor: str, field: str) -> str | int:
         ) from error
 
 
-def _cursor_kind(listing: Listing) -> str:
+def cursor_kind(listing: Listing) -> str:
     return f"{listing.row.__tablename__}.{listing.key.key}"
 
 

@@ -11,8 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
-from sqlalchemy import ColumnElement, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, select
 from strawberry.dataloader import DataLoader
 
 from app import models
@@ -21,16 +20,16 @@ from app.access.visible import narrowing
 from app.db import Database
 from app.errors import LimitReached, NotFound
 from app.graphql.connection import Listing, Page, Slice, count_statement, page_statement, slice_of
+from app.graphql.lookup import Column, Lookup, by_columns
 
 MAXIMUM_ROWS = 20_000
 """What one connection field may come to in one request, all parents together."""
 
 R = TypeVar("R", bound=models.Base)
-Column = InstrumentedAttribute[Any]
 
 
 class _One(NamedTuple):
-    columns: tuple[Column, ...]
+    lookup: Lookup
     values: tuple[Hashable, ...]
     seen: bool
 
@@ -38,7 +37,7 @@ class _One(NamedTuple):
 class _Many(NamedTuple):
     column: Column
     value: str
-    order: Column
+    order: ColumnElement[Any]
 
 
 class _PageOf(NamedTuple):
@@ -68,11 +67,16 @@ class Loaders:
 
         ``seen``: it is to be shown, and so is not there for an actor who may not know of it.
         """
-        if None in values.values():
-            return None
-        columns = tuple(getattr(row, name) for name in values)
-        found = await self._one.load(_One(columns, tuple(values.values()), seen))
+        found = await self.look_up(by_columns(row, *values), tuple(values.values()), seen=seen)
         return cast("R | None", found)
+
+    async def look_up(
+        self, lookup: Lookup, values: Sequence[Hashable], *, seen: bool
+    ) -> models.Base | None:
+        """What the lookup finds by these values of its columns."""
+        if None in values:
+            return None
+        return await self._one.load(_One(lookup, tuple(values), seen))
 
     async def by_id(self, row: type[R], identifier: str, *, seen: bool = False) -> R:
         """Raises NotFound: it was deleted while this request was being answered."""
@@ -81,7 +85,9 @@ class Loaders:
             raise NotFound(f"{identifier} was deleted meanwhile.")
         return found
 
-    async def all_of(self, row: type[R], column: Column, value: str, order: Column) -> Sequence[R]:
+    async def all_of(
+        self, row: type[R], column: Column, value: str, order: ColumnElement[Any]
+    ) -> Sequence[R]:
         """Every row whose ``column`` is ``value``; for lists that are short by nature."""
         del row  # names the result's type
         found = await self._many.load(_Many(column, value, order))
@@ -94,22 +100,20 @@ class Loaders:
         return await self._count.load(_CountOf(listing, parent, filter))
 
     async def _load_one(self, keys: list[_One]) -> list[models.Base | None]:
-        groups: dict[tuple[tuple[Column, ...], bool], list[_One]] = defaultdict(list)
+        groups: dict[tuple[Lookup, bool], list[_One]] = defaultdict(list)
         for key in keys:
-            groups[key.columns, key.seen].append(key)
+            groups[key.lookup, key.seen].append(key)
         found: dict[_One, models.Base] = {}
         async with self._database.read_session() as session:
-            for (columns, seen), group in groups.items():
-                kind = cast("type[models.Base]", columns[0].class_)
-                wanted = tuple_(*columns).in_([key.values for key in group])
-                narrowed = self._narrowing(kind) if seen else ()
-                for row in await session.scalars(select(kind).where(wanted, *narrowed)):
-                    values = tuple(getattr(row, column.key) for column in columns)
-                    found[_One(columns, values, seen)] = row
+            for (lookup, seen), group in groups.items():
+                narrowed = self._narrowing(lookup.row) if seen else ()
+                statement = lookup.statement([key.values for key in group]).where(*narrowed)
+                for row, *values in await session.execute(statement):
+                    found[_One(lookup, tuple(values), seen)] = row
         return [found.get(key) for key in keys]
 
     async def _load_many(self, keys: list[_Many]) -> list[Sequence[models.Base]]:
-        groups: dict[tuple[Column, Column], list[_Many]] = defaultdict(list)
+        groups: dict[tuple[Column, ColumnElement[Any]], list[_Many]] = defaultdict(list)
         for key in keys:
             groups[key.column, key.order].append(key)
         found: dict[_Many, list[models.Base]] = defaultdict(list)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import strawberry
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Select
 
 from app.access import find
 from app.access.actor import Actor
-from app.errors import LimitReached, NotFound
+from app.errors import LimitReached
 from app.graphql import visible
 from app.graphql.context import Info
+from app.graphql.fields import entry
 from app.graphql.node import Node, shown
-from app.models import Base
+from app.graphql.sources import Argument
+from app.names import is_slug
 
 MAX_NODES = 100
+_DEEPEST = 4
+"""Organization, project, app, environment."""
 
 
 @strawberry.type(description="The platform that answers.")
@@ -28,12 +33,33 @@ class ServerInfo:
     git_url_template: str
 
 
+def _by_id(actor: Actor, id: Argument) -> Select[Any] | None:
+    prefix = id.decide(visible.prefix_of)
+    return None if prefix is None else visible.by_id(actor, prefix, id.bind())
+
+
+def _by_path(actor: Actor, path: Argument) -> Select[Any] | None:
+    depth = path.decide(lambda text: _depth(_parts(text)))
+    slugs = [path.bind(lambda text, place=place: _parts(text)[place]) for place in range(depth)]
+    return find.named(actor, slugs) if slugs else None
+
+
+def _parts(path: str) -> list[str]:
+    return path.strip("/").split("/")
+
+
+def _depth(parts: list[str]) -> int:
+    """0 for what cannot be a path."""
+    return len(parts) if len(parts) <= _DEEPEST and all(map(is_slug, parts)) else 0
+
+
 @strawberry.type
 class RootQueries:
-    @strawberry.field(description="Any object by its id; null when the viewer may not know of it.")
-    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
-        found = await _nodes(info, [id])
-        return found[0]
+    node: Node | None = entry(
+        _by_id,
+        id=strawberry.ID,
+        description="Any object by its id; null when the viewer may not know of it.",
+    )
 
     @strawberry.field(description=f"In the order of `ids`, of which there may be {MAX_NODES}.")
     async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
@@ -41,19 +67,12 @@ class RootQueries:
             raise LimitReached(f"At most {MAX_NODES} ids may be asked for.", field="ids")
         return await _nodes(info, ids)
 
-    @strawberry.field(
+    resource: Node | None = entry(
+        _by_path,
+        path=str,
         description="By path: `acme` (organization), `acme/storefront` (project), `acme/storefront/web`"
-        " (app), `acme/storefront/web/production` (instance)."
+        " (app), `acme/storefront/web/production` (instance).",
     )
-    async def resource(self, info: Info, path: str) -> Node | None:
-        actor = info.context.require_actor()
-        async with info.context.container.database.read_session() as session:
-            try:
-                row = await _by_path(session, actor, path.strip("/").split("/"))
-            except NotFound:
-                return None
-        found: Node = shown(row)
-        return found
 
     @strawberry.field
     def server_info(self, info: Info) -> ServerInfo:
@@ -72,21 +91,6 @@ async def _nodes(info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
     async with info.context.container.database.read_session() as session:
         rows = await visible.by_ids(session, actor, ids)
     return [None if row is None else shown(row) for row in rows]
-
-
-async def _by_path(session: AsyncSession, actor: Actor, slugs: list[str]) -> Base:
-    """Raises NotFound."""
-    match len(slugs):
-        case 1:
-            return await find.organization(session, actor, slug=slugs[0])
-        case 2:
-            return await find.project(session, actor, slugs=slugs)
-        case 3:
-            return await find.app(session, actor, slugs=slugs)
-        case 4:
-            return await find.instance(session, actor, slugs=slugs)
-        case _:
-            raise NotFound("A path has one to four parts.")
 
 
 def _version() -> str:

@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, select, true
+from sqlalchemy import ColumnElement, Select, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import ids
 from app.access.actor import Actor
 from app.access.visible import narrowing, visible_to
-from app.ids import prefix_of
 from app.models import (
     ApiToken,
     App,
@@ -141,18 +141,30 @@ _KINDS: dict[str, tuple[type[Base], Statement]] = {
 """By the prefix of the id."""
 
 
+def prefix_of(identifier: str) -> str | None:
+    """Of an id that may be looked for; else None."""
+    prefix = ids.prefix_of(identifier) if is_id(identifier) else ""
+    return prefix if prefix in _KINDS else None
+
+
+def by_id(actor: Actor, prefix: str, identifier: ColumnElement[str]) -> Select[Any]:
+    row, statement = _KINDS[prefix]
+    return statement(actor).where(row.__table__.c.id == identifier)
+
+
 async def by_ids(
     session: AsyncSession, actor: Actor, identifiers: Sequence[str]
 ) -> list[Base | None]:
     """In the order of ``identifiers``; None for each that the actor may not know of."""
     wanted: dict[str, list[str]] = defaultdict(list)
     for identifier in identifiers:
-        if is_id(identifier) and prefix_of(identifier) in _KINDS:
-            wanted[prefix_of(identifier)].append(identifier)
+        prefix = prefix_of(identifier)
+        if prefix is not None:
+            wanted[prefix].append(identifier)
     found: dict[str, Base] = {}
-    for prefix, ids in wanted.items():
+    for prefix, named in wanted.items():
         row, statement = _KINDS[prefix]
         column = row.__table__.c.id
-        for each in await session.scalars(statement(actor).where(column.in_(ids))):
+        for each in await session.scalars(statement(actor).where(column.in_(named))):
             found[each.id] = each
     return [found.get(identifier) for identifier in identifiers]

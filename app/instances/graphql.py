@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import strawberry
 from sqlalchemy import ColumnElement
@@ -18,10 +18,11 @@ from app.apps.graphql import App
 from app.db import WriteSession
 from app.environments.graphql import Environment
 from app.errors import InvalidInput
-from app.graphql.connection import After, Before, Connection, First, Last, Listing
+from app.graphql.connection import Connection, Listing
 from app.graphql.context import Context, Info
+from app.graphql.fields import every, maybe, one, page, part, spelled
 from app.graphql.mutation import MutationPayload, mutate
-from app.graphql.node import Node, shown, shows
+from app.graphql.node import FromRow, Node, shown, shows
 from app.instances import live, plan, service
 from app.instances.live import Container
 from app.instances.secrets import open_value
@@ -54,20 +55,27 @@ class Scale:
     memory_mb: int = strawberry.field(description="Per replica.")
 
 
+@shows(models.EnvVar)
 @strawberry.type(description="A variable that the app is started with.")
-class EnvVar:
+class EnvVar(FromRow):
     name: str
     digest: str = strawberry.field(
         description="A keyed hash of the value: tells whether it changed, and nothing else."
     )
     is_build: bool = strawberry.field(description="The build is given it too, as a secret.")
     updated_at: datetime
-    row: strawberry.Private[models.EnvVar]
-    readable: strawberry.Private[bool]
+    instance_id: strawberry.Private[str]
+    ciphertext: strawberry.Private[bytes]
+    key_id: strawberry.Private[str]
 
     @strawberry.field(description="Null when the viewer may not read values.")
-    def value(self, info: Info) -> str | None:
-        return open_value(info.context.container.secret_box, self.row) if self.readable else None
+    async def value(self, info: Info) -> str | None:
+        place = await info.context.loaders.by_id(models.Instance, self.instance_id)
+        scope = await info.context.scope_of_instance(place.app_id, place.environment_id)
+        if not await info.context.allows(scope, Permission.ENV_VARS_READ):
+            return None
+        row = cast("models.EnvVar", self)  # whose columns it has
+        return open_value(info.context.container.secret_box, row)
 
 
 @strawberry.type(description="A variable that differs from the current release.")
@@ -109,20 +117,13 @@ class Instance(Node):
     memory_mb: strawberry.Private[int]
     current_release_id: strawberry.Private[str | None]
 
-    @strawberry.field
-    async def app(self, info: Info) -> App:
-        found: App = await info.context.shown(models.App, self.app_id)
-        return found
+    app: App = one(models.App, id="app_id")
 
-    @strawberry.field
-    async def environment(self, info: Info) -> Environment:
-        found: Environment = await info.context.shown(models.Environment, self.environment_id)
-        return found
+    environment: Environment = one(models.Environment, id="environment_id")
 
-    @strawberry.field(description="Where it answers once it is deployed.")
-    def url(self, info: Info) -> str:
-        port = info.context.container.settings.ingress_port
-        return f"http://{self.hostname}" + ("" if port == 80 else f":{port}")
+    url: str = spelled(
+        "http://{hostname}{platform.ingress}", description="Where it answers once it is deployed."
+    )
 
     @strawberry.field(description="How it is doing now; asks the router's catalog.")
     async def status(self, info: Info) -> InstanceStatus:
@@ -136,58 +137,37 @@ class Instance(Node):
         row = await info.context.loaders.by_id(models.Instance, self.id)
         return await live.containers(info.context, row)
 
-    @strawberry.field(description="As desired; a release freezes it.")
-    def scale(self) -> Scale:
-        return Scale(replicas=self.replicas, cpu_millis=self.cpu_millis, memory_mb=self.memory_mb)
+    scale: Scale = part(Scale, description="As desired; a release freezes it.")
 
-    @strawberry.field(description="As desired, by name; a release freezes them.")
-    async def env_vars(self, info: Info) -> list[EnvVar]:
-        scope = await info.context.scope_of_instance(self.app_id, self.environment_id)
-        readable = await info.context.allows(scope, Permission.ENV_VARS_READ)
-        return [
-            EnvVar(
-                name=row.name,
-                digest=row.digest,
-                is_build=row.is_build,
-                updated_at=row.updated_at,
-                row=row,
-                readable=readable,
-            )
-            for row in await _variables(info.context, self.id)
-        ]
+    env_vars: list[EnvVar] = every(
+        models.EnvVar,
+        models.EnvVar.instance_id,
+        order=models.EnvVar.name,
+        description="As desired, by name; a release freezes them.",
+    )
 
     @strawberry.field(description="Null when nothing is staged.")
     async def staged_changes(self, info: Info) -> StagedChanges | None:
         return staged(plan.pending(*await _desired_and_released(info.context, self)))
 
-    @strawberry.field(description="What last became healthy, and should be running.")
-    async def current_release(self, info: Info) -> ReleaseType | None:
-        found: Release | None = await info.context.shown_or_none(
-            models.Release, id=self.current_release_id
-        )
-        return found
+    current_release: ReleaseType | None = maybe(
+        models.Release,
+        id="current_release_id",
+        description="What last became healthy, and should be running.",
+    )
 
-    @strawberry.field(description="The deployment that brought the current release.")
-    async def current_deployment(self, info: Info) -> DeploymentType | None:
-        found: Deployment | None = await info.context.shown_or_none(
-            models.Deployment, instance_id=self.id, release_id=self.current_release_id
-        )
-        return found
+    current_deployment: DeploymentType | None = maybe(
+        models.Deployment,
+        instance_id="id",
+        release_id="current_release_id",
+        description="The deployment that brought the current release.",
+    )
 
-    @strawberry.field(description="Newest first.")
-    async def deployments(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        status: list[models.DeploymentStatus] | None = None,
-    ) -> Connection[DeploymentType]:
-        wanted = None if status is None else frozenset(status)
-        return await info.context.connection(
-            DEPLOYMENTS, self.id, first, after, last, before, filter=wanted
-        )
+    deployments: Connection[DeploymentType] = page(
+        DEPLOYMENTS,
+        status=(list[models.DeploymentStatus] | None, None),
+        description="Newest first.",
+    )
 
 
 def staged(changes: plan.PendingChanges) -> StagedChanges | None:

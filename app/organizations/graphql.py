@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
-from sqlalchemy import literal
+from sqlalchemy import Select, literal
 
 from app import models
 from app.access import find, members, users
 from app.access.actor import Actor
 from app.access.scope import Scope
 from app.db import WriteSession
-from app.errors import NotFound
-from app.graphql.connection import After, Before, Connection, First, Last, Listing
+from app.graphql.connection import EVERYWHERE, Connection, Listing
 from app.graphql.context import Info
+from app.graphql.fields import entry, found, one, page
 from app.graphql.idempotency import Key
+from app.graphql.lookup import by_columns
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shown, shows
+from app.graphql.sources import Argument
+from app.names import is_slug
 from app.organizations import service
+from app.quotas.graphql import Quota, quota_of
 from app.tokens.graphql import User
 
 if TYPE_CHECKING:
@@ -27,9 +31,6 @@ if TYPE_CHECKING:
 
 ProjectType = Annotated["Project", strawberry.lazy("app.projects.graphql")]
 MembershipType = Annotated["Membership", strawberry.lazy("app.organizations.graphql")]
-
-EVERYWHERE = ""
-"""The parent of what stands at the top."""
 
 ORGANIZATIONS = Listing(
     row=models.Organization, parent=literal(EVERYWHERE), key=models.Organization.slug
@@ -40,6 +41,7 @@ PROJECTS = Listing(
     key=models.Project.slug,
     where=lambda include_deleted: [] if include_deleted else [models.Project.deleted_at.is_(None)],
 )
+PROJECT = by_columns(models.Project, "organization_id", "slug")
 MEMBERS = Listing(
     row=models.Membership, parent=models.Membership.organization_id, key=models.Membership.id
 )
@@ -58,37 +60,19 @@ class Organization(Node):
     async def viewer_role(self, info: Info) -> models.Role | None:
         return await info.context.role_in(Scope(self.id))
 
-    @strawberry.field(description="Also when it is deleted: its `deletedAt` says so.")
-    async def project(self, info: Info, slug: str) -> ProjectType | None:
-        found: Project | None = await info.context.shown_or_none(
-            models.Project, organization_id=self.id, slug=slug
-        )
-        return found
+    @strawberry.field(description="What it holds of the platform, and may hold.")
+    async def quota(self, info: Info) -> Quota:
+        return await quota_of(info, self.id)
 
-    @strawberry.field(description="By slug.")
-    async def projects(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        include_deleted: bool = False,
-    ) -> Connection[ProjectType]:
-        return await info.context.connection(
-            PROJECTS, self.id, first, after, last, before, filter=include_deleted
-        )
+    project: ProjectType | None = found(
+        PROJECT, "id", slug=str, description="Also when it is deleted: its `deletedAt` says so."
+    )
 
-    @strawberry.field
-    async def members(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[MembershipType]:
-        return await info.context.connection(MEMBERS, self.id, first, after, last, before)
+    projects: Connection[ProjectType] = page(
+        PROJECTS, include_deleted=(bool, False), description="By slug."
+    )
+
+    members: Connection[MembershipType] = page(MEMBERS)
 
 
 @shows(models.Membership)
@@ -99,40 +83,26 @@ class Membership(Node):
     organization_id: strawberry.Private[str]
     user_id: strawberry.Private[str]
 
-    @strawberry.field
-    async def organization(self, info: Info) -> Organization:
-        found: Organization = await info.context.shown(models.Organization, self.organization_id)
-        return found
+    organization: Organization = one(models.Organization, id="organization_id")
 
-    @strawberry.field
-    async def user(self, info: Info) -> User:
-        found: User = await info.context.shown(models.User, self.user_id)
-        return found
+    user: User = one(models.User, id="user_id")
+
+
+def _by_slug(actor: Actor, slug: Argument) -> Select[Any] | None:
+    return find.named(actor, [slug.bind()]) if slug.decide(is_slug) else None
 
 
 @strawberry.type
 class OrganizationQueries:
-    @strawberry.field(description="Null when there is none that the viewer may know of.")
-    async def organization(self, info: Info, slug: str) -> Organization | None:
-        actor = info.context.require_actor()
-        async with info.context.container.database.read_session() as session:
-            try:
-                row = await find.organization(session, actor, slug=slug)
-            except NotFound:
-                return None
-        return Organization.of(row)
+    organization: Organization | None = entry(
+        _by_slug, slug=str, description="Null when there is none that the viewer may know of."
+    )
 
-    @strawberry.field(description="The viewer's organizations, by slug; an operator sees all.")
-    async def organizations(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Organization]:
-        info.context.require_actor()
-        return await info.context.connection(ORGANIZATIONS, EVERYWHERE, first, after, last, before)
+    organizations: Connection[Organization] = page(
+        ORGANIZATIONS,
+        None,
+        description="The viewer's organizations, by slug; an operator sees all.",
+    )
 
 
 @strawberry.input

@@ -11,9 +11,11 @@ from app import models
 from app.access import find
 from app.access.actor import Actor
 from app.db import WriteSession
-from app.graphql.connection import After, Before, Connection, First, Last, Listing
+from app.graphql.connection import Connection, Listing
 from app.graphql.context import Info
+from app.graphql.fields import found, one, page
 from app.graphql.idempotency import Key
+from app.graphql.lookup import Lookup
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
 from app.organizations.graphql import Organization
@@ -21,10 +23,11 @@ from app.projects import service
 
 if TYPE_CHECKING:
     from app.apps.graphql import App
-    from app.environments.graphql import Environment
+    from app.environments.graphql import Environment, PreviewRule
 
 AppType = Annotated["App", strawberry.lazy("app.apps.graphql")]
 EnvironmentType = Annotated["Environment", strawberry.lazy("app.environments.graphql")]
+PreviewRuleType = Annotated["PreviewRule", strawberry.lazy("app.environments.graphql")]
 
 ENVIRONMENTS = Listing(
     row=models.Environment,
@@ -39,6 +42,22 @@ APPS = Listing(
     where=lambda _: [models.App.deleted_at.is_(None)],
 )
 
+DEFAULT_ENVIRONMENT = Lookup(
+    row=models.Environment,
+    columns=(models.Environment.project_id,),
+    where=[models.Environment.is_default],
+)
+ENVIRONMENT = Lookup(
+    row=models.Environment,
+    columns=(models.Environment.project_id, models.Environment.slug),
+    where=[models.Environment.deleted_at.is_(None)],
+)
+APP = Lookup(
+    row=models.App,
+    columns=(models.App.project_id, models.App.slug),
+    where=[models.App.deleted_at.is_(None)],
+)
+
 
 @shows(models.Project)
 @strawberry.type(description="Apps that belong together, and the environments they run in.")
@@ -51,53 +70,26 @@ class Project(Node):
     )
     organization_id: strawberry.Private[str]
 
-    @strawberry.field
-    async def organization(self, info: Info) -> Organization:
-        found: Organization = await info.context.shown(models.Organization, self.organization_id)
-        return found
+    organization: Organization = one(models.Organization, id="organization_id")
 
-    @strawberry.field(description="There is always exactly one.")
-    async def default_environment(self, info: Info) -> EnvironmentType | None:
-        found: Environment | None = await info.context.shown_or_none(
-            models.Environment, project_id=self.id, is_default=True
+    default_environment: EnvironmentType | None = found(
+        DEFAULT_ENVIRONMENT, "id", description="There is always exactly one."
+    )
+
+    @strawberry.field(description="Null: branches make no environments.")
+    async def preview_rule(self, info: Info) -> PreviewRuleType | None:
+        found: PreviewRule | None = await info.context.shown_or_none(
+            models.PreviewRule, project_id=self.id
         )
         return found
 
-    @strawberry.field
-    async def environment(self, info: Info, slug: str) -> EnvironmentType | None:
-        found: Environment | None = await info.context.shown_or_none(
-            models.Environment, project_id=self.id, slug=slug
-        )
-        return None if found is None or found.deleted_at else found
+    environment: EnvironmentType | None = found(ENVIRONMENT, "id", slug=str)
 
-    @strawberry.field(description="By slug.")
-    async def environments(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[EnvironmentType]:
-        return await info.context.connection(ENVIRONMENTS, self.id, first, after, last, before)
+    environments: Connection[EnvironmentType] = page(ENVIRONMENTS, description="By slug.")
 
-    @strawberry.field
-    async def app(self, info: Info, slug: str) -> AppType | None:
-        found: App | None = await info.context.shown_or_none(
-            models.App, project_id=self.id, slug=slug
-        )
-        return None if found is None or found.deleted_at else found
+    app: AppType | None = found(APP, "id", slug=str)
 
-    @strawberry.field(description="By slug.")
-    async def apps(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[AppType]:
-        return await info.context.connection(APPS, self.id, first, after, last, before)
+    apps: Connection[AppType] = page(APPS, description="By slug.")
 
 
 @strawberry.input

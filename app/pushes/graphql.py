@@ -12,8 +12,10 @@ from app.access.actor import Actor
 from app.apps.graphql import App
 from app.db import WriteSession
 from app.deployments.graphql import Deployment
-from app.graphql.connection import After, Before, Connection, First, Last, Listing
+from app.environments.previews import PreviewMaker
+from app.graphql.connection import Connection, Listing
 from app.graphql.context import Info
+from app.graphql.fields import equals, maybe, one, page
 from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shows
@@ -40,30 +42,19 @@ class Push(Node):
     app_id: strawberry.Private[str]
     user_id: strawberry.Private[str | None]
 
-    @strawberry.field(description="It was accepted, and no environment wants its branch.")
-    def skipped(self) -> bool:
-        return self.status is models.PushStatus.SKIPPED
+    skipped: bool = equals(
+        "status",
+        models.PushStatus.SKIPPED,
+        description="It was accepted, and no environment wants its branch.",
+    )
 
-    @strawberry.field
-    async def app(self, info: Info) -> App:
-        found: App = await info.context.shown(models.App, self.app_id)
-        return found
+    app: App = one(models.App, id="app_id")
 
-    @strawberry.field
-    async def user(self, info: Info) -> User | None:
-        found: User | None = await info.context.shown_or_none(models.User, id=self.user_id)
-        return found
+    user: User | None = maybe(models.User, id="user_id")
 
-    @strawberry.field(description="One for each environment that the branch matched.")
-    async def deployments(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Deployment]:
-        return await info.context.connection(DEPLOYMENTS, self.id, first, after, last, before)
+    deployments: Connection[Deployment] = page(
+        DEPLOYMENTS, description="One for each environment that the branch matched."
+    )
 
 
 @strawberry.type
@@ -88,8 +79,11 @@ class PushMutations:
     ) -> BranchDeployPayload:
         async def work(session: WriteSession, actor: Actor) -> BranchDeployPayload:
             app = await find.app(session, actor, id=app_id)
-            repositories = info.context.container.repositories
-            found, deployed = await deploy_branch(session, actor, app, repositories, branch=branch)
+            parts = info.context.container
+            maker = PreviewMaker(parts.secret_box, parts.settings.wildcard_base)
+            found, deployed = await deploy_branch(
+                session, actor, app, parts.repositories, maker, branch=branch
+            )
             return BranchDeployPayload(
                 deployments=[Deployment.of(row) for _, row in deployed],
                 skipped=not found.environments,
