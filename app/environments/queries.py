@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
@@ -67,6 +67,34 @@ async def lock_rule(session: WriteSession, project_id: str) -> PreviewRule | Non
         .execution_options(populate_existing=True)
     )
     return (await session.scalars(statement)).one_or_none()
+
+
+async def rule_of(
+    session: AsyncSession, actor: Actor, project: Project
+) -> tuple[PreviewRule, str | None]:
+    """The preview rule, and the slug of what is copied if the actor may know of it. Raises NotFound."""
+    await require_somewhere(session, actor, scope_of(project), Permission.READ)
+    source = (Environment.id == PreviewRule.source_environment_id) & and_(
+        true(), *narrowing(actor, Environment)
+    )
+    statement = (
+        select(PreviewRule, Environment.slug)
+        .outerjoin(Environment, source)
+        .where(PreviewRule.project_id == project.id)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"{project.slug} has no preview rule.",
+            hint="With one, branches make their own environments.",
+        )
+    return row[0], row[1]
+
+
+async def rule_pattern(session: AsyncSession, project_id: str) -> str | None:
+    """The preview rule's, if there is one."""
+    statement = select(PreviewRule.branch_pattern).where(PreviewRule.project_id == project_id)
+    return await session.scalar(statement)
 
 
 async def previews_of(

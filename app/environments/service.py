@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlalchemy import update as sql_update
@@ -17,7 +18,7 @@ from app.environments import queries
 from app.errors import DefaultEnvironment, PreconditionFailed, Taken
 from app.ids import new_id
 from app.instances.pairs import create_pairs
-from app.models import Environment, Project
+from app.models import Environment, Project, Role
 from app.names import valid_branch_pattern, valid_display_name, valid_slug
 from app.projects import queries as project_queries
 from app.quotas.service import growing
@@ -90,6 +91,30 @@ async def update(
     await session.flush()
     changed = f"Changed the environment {environment.slug}, for {environment.branch_pattern!r}."
     await log.record(session, actor, Action.ENVIRONMENT_UPDATE, place, changed)
+    return environment
+
+
+async def protect(
+    session: WriteSession,
+    actor: Actor,
+    environment: Environment,
+    roles: Collection[Role] | None,
+) -> Environment:
+    """Keep it for these roles and owners; None: for any that may elsewhere.
+
+    Once it is protected, only who it is kept for may change that.
+    """
+    place = await place_of(session, environment)
+    await require(session, actor, place.scope, Permission.ENVIRONMENT_PROTECT)
+    await project_queries.lock_live(session, place.project.id)
+    environment = await queries.current(session, environment.id)
+    environment.protected_for = (
+        None if roles is None else [role.value for role in Role if role in {*roles, Role.OWNER}]
+    )
+    await session.flush()
+    kept = environment.protected_for
+    told = "Any role may deploy here again." if kept is None else f"Kept it for {', '.join(kept)}."
+    await log.record(session, actor, Action.ENVIRONMENT_PROTECT, place, told)
     return environment
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from app.access import find
 from app.builds import queries as build_queries
 from app.deployments import queries, service
+from app.environments.previews import PreviewMaker
 from app.errors import InvalidInput, NotFound
 from app.models import (
     Deployment,
@@ -189,6 +190,7 @@ async def deploy_branch(call: WriteCall[BranchDeploy]) -> BranchDeployed:
         call.actor,
         app,
         call.container.repositories,
+        PreviewMaker(call.container.secret_box, call.container.settings.wildcard_base),
         branch=_branch(call.input.ref),
         commit_sha=_text(call.input.commit_sha, "commitSha"),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.access import find
-from app.environments import queries, service
-from app.models import Environment
+from app.environments import plan, previews, queries, service
+from app.models import Environment, PreviewRule
 from app.rest.endpoint import Answer, Given, Nothing, ReadCall, WriteCall, read, write
 
 
@@ -19,6 +19,11 @@ class EnvironmentAnswer(Answer, frozen=True):
     created_at: datetime
     deleted_at: datetime | None
     """Set while its apps are being stopped; then it is gone."""
+    is_preview: bool
+    preview_branch: str | None
+    """Set on a preview: the branch that made it, and that it ends with."""
+    expires_at: datetime | None
+    """A preview that nothing is deployed to until then is deleted."""
 
     @classmethod
     def of(cls, row: Environment) -> EnvironmentAnswer:
@@ -30,6 +35,9 @@ class EnvironmentAnswer(Answer, frozen=True):
             is_default=row.is_default,
             created_at=row.created_at,
             deleted_at=row.deleted_at,
+            is_preview=row.is_preview,
+            preview_branch=row.preview_branch,
+            expires_at=row.expires_at,
         )
 
 
@@ -48,6 +56,65 @@ class EnvironmentUpdate(Given, frozen=True):
     display_name: str | None = None
     branch_pattern: str | None = None
     make_default: bool | None = None
+
+
+class PreviewRuleAnswer(Answer, frozen=True):
+    branch_pattern: str
+    slug_template: str
+    source_environment: str | None
+    """Its slug; null: it was deleted, and no more previews are made."""
+    max_environments: int
+    idle_hours: int | None
+
+
+class PreviewRuleInput(Given, frozen=True):
+    branch_pattern: str
+    source_environment: str
+    """The slug of the environment whose variables and scale are copied."""
+    slug_template: str = plan.BRANCH
+    max_environments: int = previews.DEFAULT_MAXIMUM
+    idle_hours: int | None = previews.DEFAULT_IDLE_HOURS
+
+
+async def show_preview_rule(call: ReadCall[Nothing]) -> PreviewRuleAnswer:
+    """Which branches make environments of their own; not found when none does."""
+    project = await find.project(call.session, call.actor, slugs=call.slugs())
+    rule, source = await queries.rule_of(call.session, call.actor, project)
+    return _rule_answer(rule, source)
+
+
+async def set_preview_rule(call: WriteCall[PreviewRuleInput]) -> PreviewRuleAnswer:
+    """Let each branch that a glob matches best make its own environment, and end with it."""
+    project = await find.project(call.session, call.actor, slugs=call.slugs())
+    slugs = (*call.slugs(), call.input.source_environment)
+    source = await find.environment(call.session, call.actor, slugs=slugs)
+    rule = await previews.set_rule(
+        call.session,
+        call.actor,
+        project,
+        branch_pattern=call.input.branch_pattern,
+        source=source,
+        slug_template=call.input.slug_template,
+        max_environments=call.input.max_environments,
+        idle_hours=call.input.idle_hours,
+    )
+    return _rule_answer(rule, source.slug)
+
+
+async def unset_preview_rule(call: WriteCall[Nothing]) -> None:
+    """Make no more previews; those that exist end by themselves."""
+    project = await find.project(call.session, call.actor, slugs=call.slugs())
+    await previews.unset_rule(call.session, call.actor, project)
+
+
+def _rule_answer(rule: PreviewRule, source: str | None) -> PreviewRuleAnswer:
+    return PreviewRuleAnswer(
+        branch_pattern=rule.branch_pattern,
+        slug_template=rule.slug_template,
+        source_environment=source,
+        max_environments=rule.max_environments,
+        idle_hours=rule.idle_hours,
+    )
 
 
 async def list_environments(call: ReadCall[Nothing]) -> EnvironmentList:
@@ -101,6 +168,7 @@ async def delete_environment(call: WriteCall[Nothing]) -> EnvironmentAnswer:
 
 _ALL = "/api/orgs/{org}/projects/{project}/envs/"
 _ONE = "/api/orgs/{org}/projects/{project}/envs/{env}"
+_RULE = "/api/orgs/{org}/projects/{project}/preview-rule"
 
 ENDPOINTS = (
     read(_ALL, list_environments, EnvironmentList),
@@ -108,4 +176,7 @@ ENDPOINTS = (
     read(_ONE, show_environment, EnvironmentAnswer),
     write("PATCH", _ONE, update_environment, EnvironmentAnswer, EnvironmentUpdate),
     write("DELETE", _ONE, delete_environment, EnvironmentAnswer, status=202),
+    read(_RULE, show_preview_rule, PreviewRuleAnswer),
+    write("PUT", _RULE, set_preview_rule, PreviewRuleAnswer, PreviewRuleInput),
+    write("DELETE", _RULE, unset_preview_rule, None),
 )

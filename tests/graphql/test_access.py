@@ -27,6 +27,10 @@ MUTATIONS = {
     "environmentCreate": '(input: {projectId: "$Project", slug: "other", branchPattern: "*"})',
     "environmentUpdate": '(id: "$Environment", input: {branchPattern: "other"})',
     "environmentDelete": '(id: "$Environment", confirm: "production")',
+    "previewRuleSet": (
+        '(input: {projectId: "$Project", branchPattern: "pr-*", sourceEnvironmentId: "$Environment"})'
+    ),
+    "previewRuleUnset": '(projectId: "$Project")',
     "appCreate": '(input: {projectId: "$Project", slug: "other"})',
     "appUpdate": '(id: "$App", input: {containerPort: 81})',
     "appDelete": '(id: "$App", confirm: "worker")',

@@ -48,6 +48,7 @@ query ($project: ID!) {
   organizations { totalCount nodes { viewerRole project(slug: "p-0") { slug }
     members { totalCount nodes { user { name } organization { slug } } }
     projects { totalCount nodes { organization { slug } defaultEnvironment { slug }
+      previewRule { sourceEnvironment { slug } }
       environment(slug: "production") { slug } app(slug: "web-0") { slug }
       environments { totalCount nodes { project { slug } instances { totalCount nodes { id } }
         deployments { totalCount nodes { number } } } }

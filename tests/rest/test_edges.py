@@ -45,6 +45,7 @@ def _body(endpoint: Endpoint) -> dict[str, Any] | None:
         "create_project": {"slug": "x"},
         "create_environment": {"slug": "x", "branchPattern": "x"},
         "create_app": {"slug": "x"},
+        "set_preview_rule": {"branchPattern": "pr-*", "sourceEnvironment": "staging"},
         "set_member": {"role": "viewer"},
         "set_env_var": {"value": "1"},
         "set_scale": {"replicas": 2},
