@@ -52,6 +52,7 @@ def platform_api(engine: Engine, shutdown: Callable[[], Awaitable[None]]) -> Sta
             _route(job + "/output/{copy}", "GET", handlers.output),
             _route(job + "/copies", "GET", handlers.list_copies),
             _route("/v1/copies", "GET", handlers.watch_copies),
+            _route("/v1/usage", "GET", handlers.usage),
             _route("/v1/services", "GET", handlers.services),
             _route("/v1/services/{service}", "GET", handlers.routes),
             _route("/v1/releases/{release}", "GET", handlers.release),
@@ -121,6 +122,9 @@ class _Handlers:
         query = request.query_params
         timeout = min(float(query["timeout"]), _LONGEST_WATCH)
         return await self._engine.watch_copies(query["cursor"], timeout)
+
+    async def usage(self, request: Request) -> Any:
+        return await self._engine.usage()
 
     async def output(self, request: Request) -> Any:
         """Frames, for as long as the client reads them."""

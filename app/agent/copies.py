@@ -51,6 +51,8 @@ class Copy:
         self._settle_port = settle_port
         self._changed = changed
         self._handle: Handle | None = None
+        self._consumed: tuple[Handle, float, float] | None = None
+        """Of which run, when (monotonic), and the seconds of CPU that it had used by then."""
         self._task: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._was_healthy = record.healthy
@@ -113,6 +115,20 @@ class Copy:
         self.record.probation = False
         self._crashes = 0
         self._save()
+
+    async def usage(self) -> tuple[int, int] | None:
+        """Thousandths of a CPU since it was last asked for, and bytes of memory; None when not running."""
+        handle = self._handle
+        if handle is None or handle.exited.done():
+            return None
+        now, seen = time.monotonic(), await handle.consumption()
+        if seen is None:
+            return None
+        before, self._consumed = self._consumed, (handle, now, seen.cpu_seconds)
+        if before is None or before[0] is not handle or now <= before[1]:
+            return 0, seen.memory_bytes
+        share = max(0.0, seen.cpu_seconds - before[2]) / (now - before[1])
+        return round(share * 1000), seen.memory_bytes
 
     def refit(self, spec: JobSpec) -> None:
         """Take policies and tags from another document of the same fingerprint."""

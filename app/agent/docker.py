@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from app.agent.dockerlogs import Spool
-from app.agent.driver import Exit, StartFailed
+from app.agent.driver import Consumption, Exit, StartFailed
 from app.agent.environment import Folders, build
 from app.agent.http import Endpoint, HTTPFailure, request
 from app.agent.logfiles import rotate, tail
@@ -58,6 +58,17 @@ class ContainerHandle:
                 "POST", f"/containers/{self._container}/stop?{query}", timeout=timeout + 30
             )
         await asyncio.wait([self.exited], timeout=10)
+
+    async def consumption(self) -> Consumption | None:
+        query = "stream=false&one-shot=true"
+        try:
+            stats = await self._driver.call("GET", f"/containers/{self._container}/stats?{query}")
+            used = stats["memory_stats"]["usage"]
+            cache = stats["memory_stats"].get("stats", {}).get("inactive_file", 0)
+            nanoseconds = stats["cpu_stats"]["cpu_usage"]["total_usage"]
+        except (DockerFailure, KeyError):
+            return None
+        return Consumption(nanoseconds / 1e9, max(0, used - cache))
 
     async def _wait(self) -> None:
         """Also across restarts of the Docker engine: only a container's own state ends the wait."""

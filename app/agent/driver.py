@@ -29,11 +29,23 @@ class Exit:
     oom_killed: bool = False
 
 
+@dataclass(frozen=True)
+class Consumption:
+    """``cpu_seconds`` counts up from the copy's start."""
+
+    cpu_seconds: float
+    memory_bytes: int
+
+
 class Handle(Protocol):
     """A running copy."""
 
     @property
     def exited(self) -> asyncio.Future[Exit]: ...
+
+    async def consumption(self) -> Consumption | None:
+        """None when it cannot be told, such as of a copy that has just ended."""
+        ...
 
     async def stop(self, signal_name: str, timeout: float) -> None:
         """Signal it, wait up to ``timeout`` seconds, kill what is left. Returns when nothing is."""

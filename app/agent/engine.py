@@ -30,6 +30,7 @@ from app.growth import Growth
 from app.ports.ingress import Route
 from app.ports.scheduler import (
     CopySummary,
+    CopyUsage,
     JobConflict,
     JobPlan,
     JobRef,
@@ -206,6 +207,15 @@ class Engine:
         return [
             CopySummary(ref, copy.record.id, copy.record.release_id, copy.record.ended)
             for copy in (job.copies.values() if job is not None else ())
+        ]
+
+    async def usage(self) -> list[CopyUsage]:
+        copies = [(ref, copy) for ref, job in self._jobs.items() for copy in job.copies.values()]
+        found = await asyncio.gather(*(copy.usage() for _, copy in copies))
+        return [
+            CopyUsage(ref, copy.record.id, *used)
+            for (ref, copy), used in zip(copies, found, strict=True)
+            if used is not None
         ]
 
     async def watch_copies(self, cursor: str, timeout: float) -> tuple[list[CopySummary], str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from app.agent import sessions
-from app.agent.driver import Exit, StartFailed
+from app.agent.driver import Consumption, Exit, StartFailed
 from app.agent.environment import Folders, build
 from app.agent.logfiles import rotate, tail
 from app.agent.records import CopyRecord
@@ -64,6 +64,9 @@ class ProcessHandle:
         sessions.kill_session(self.pid, self.mark)
         await asyncio.wait([self.exited], timeout=_AFTER_KILL_SECONDS)
         sessions.kill_marked("NOMAD_ALLOC_ID", self.copy_id)
+
+    async def consumption(self) -> Consumption | None:
+        return await asyncio.to_thread(sessions.consumption, self.pid)
 
     def kill_for_memory(self) -> None:
         self._over_limit = True

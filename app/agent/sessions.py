@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from app.agent.driver import Consumption
+
 _LINUX = Path("/proc/self/stat").exists()
 
 
@@ -102,6 +104,16 @@ def fair_share(session: int) -> int:
             with contextlib.suppress(psutil.Error):
                 total += psutil.Process(pid).memory_info().rss
     return total
+
+
+def consumption(session: int) -> Consumption | None:
+    """CPU time and memory of all in the session; what its members' ended children used is counted too."""
+    seconds, found = 0.0, False
+    for pid, _ in members({session}):
+        with contextlib.suppress(psutil.Error):
+            seconds += sum(psutil.Process(pid).cpu_times()[:4])
+            found = True
+    return Consumption(seconds, fair_share(session)) if found else None
 
 
 @cache

@@ -159,6 +159,17 @@ class CopyWatch:
     cursor: str
 
 
+@dataclass(frozen=True)
+class CopyUsage:
+    """What one running copy takes of its node."""
+
+    ref: JobRef
+    id: str
+    cpu_millis: int
+    """Thousandths of one CPU, on average since it was last asked for, or as the engine last measured."""
+    memory_bytes: int
+
+
 class Scheduler(Protocol):
     """Every method raises SchedulerUnavailable when the engine does not answer."""
 
@@ -219,6 +230,10 @@ class Scheduler(Protocol):
     async def watch_copies(self, cursor: str, *, timeout: float) -> CopyWatch:
         """Every copy of every job, once one came, ended or went since ``cursor``, or after ``timeout``
         seconds; at once for an empty cursor."""
+        ...
+
+    async def usage(self) -> Sequence[CopyUsage]:
+        """Of every running copy of every job that the engine can measure now."""
         ...
 
     def follow_output(

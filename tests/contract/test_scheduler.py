@@ -13,6 +13,7 @@ import pytest
 from app.errors import Conflict
 from app.ports.scheduler import (
     AllocationState,
+    CopyUsage,
     JobConflict,
     Observation,
     RolloutStatus,
@@ -364,6 +365,20 @@ async def test_a_watch_without_a_change_ends_by_itself(sample: SampleJob) -> Non
     async with asyncio.timeout(30):
         later = await sample.scheduler.watch(sample.ref, seen.cursor, timeout=0.2)
     assert later.modify_index == 0
+
+
+async def test_what_each_copy_uses_is_measured(sample: SampleJob) -> None:
+    await sample.submit(1, replicas=2, expected_index=0)
+    seen = await sample.until(succeeded(sample, 1))
+    running = {copy.id for copy in sample.copies(seen, 1)}
+    used: dict[str, CopyUsage] = {}
+    async with asyncio.timeout(30):
+        while set(used) != running or not all(usage.memory_bytes for usage in used.values()):
+            found = await sample.scheduler.usage()
+            used = {usage.id: usage for usage in found if usage.ref == sample.ref}
+            await asyncio.sleep(0.2)
+    assert all(1 << 20 < usage.memory_bytes < 64 << 20 for usage in used.values()), used
+    assert all(0 <= usage.cpu_millis < 4000 for usage in used.values()), used
 
 
 async def test_a_log_tail_is_the_last_lines_and_empty_for_the_unknown(sample: SampleJob) -> None:

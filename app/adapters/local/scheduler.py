@@ -11,6 +11,7 @@ from app.agent.follow import HEADER, STREAMS, UNKNOWN
 from app.errors import NotFound
 from app.ports.scheduler import (
     CopySummary,
+    CopyUsage,
     CopyWatch,
     JobPlan,
     JobRef,
@@ -103,6 +104,10 @@ class LocalScheduler:
             "GET", "/v1/copies", answer, query=query, timeout=timeout + 15
         )
         return CopyWatch({(copy.ref, copy.id): copy.ended for copy in copies}, cursor)
+
+    async def usage(self) -> Sequence[CopyUsage]:
+        found: list[CopyUsage] = await self._agent.call("GET", "/v1/usage", list[CopyUsage])
+        return found
 
     async def follow_output(
         self, ref: JobRef, allocation_id: str, positions: Mapping[Output, str], *, follow: bool

@@ -17,7 +17,9 @@ from app.adapters.memory.cluster import (
 )
 from app.errors import Conflict
 from app.ports.scheduler import (
+    AllocationState,
     CopySummary,
+    CopyUsage,
     CopyWatch,
     JobPlan,
     JobRef,
@@ -147,6 +149,15 @@ class MemoryScheduler:
         return [
             CopySummary(ref, copy.allocation.id, copy.allocation.release_id, not copy.alive)
             for copy in (job.copies if job is not None else ())
+        ]
+
+    async def usage(self) -> Sequence[CopyUsage]:
+        self._answer()
+        return [
+            CopyUsage(ref, copy.allocation.id, 100, copy.memory_mb << 19)
+            for ref, job in self.cluster.jobs.items()
+            for copy in job.copies
+            if copy.allocation.state is AllocationState.RUNNING
         ]
 
     async def watch_copies(self, cursor: str, *, timeout: float) -> CopyWatch:

@@ -12,6 +12,7 @@ from app.adapters.nomad.placement import no_room
 from app.ports.scheduler import (
     Allocation,
     AllocationState,
+    CopyUsage,
     JobRef,
     Observation,
     Rollout,
@@ -251,3 +252,17 @@ def _cursor(records: Records) -> str:
         parts += sorted(f"{record['ID']}@{record['ModifyIndex']}" for record in kind)
     parts += sorted(f"{key}={value}" for key, value in records.listening.items())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def usage_of(ref: JobRef, allocation_id: str, stats: Any) -> CopyUsage | None:
+    """Of ``/v1/client/allocation/:id/stats``, where 100 percent is one CPU."""
+    used = (stats or {}).get("ResourceUsage")
+    if not used:
+        return None
+    memory = used.get("MemoryStats") or {}
+    return CopyUsage(
+        ref,
+        allocation_id,
+        round((used.get("CpuStats") or {}).get("Percent", 0.0) * 10),
+        int(memory.get("Usage") or memory.get("RSS") or 0),
+    )

@@ -13,11 +13,18 @@ from app.adapters.nomad import output
 from app.adapters.nomad.catalog import Catalog
 from app.adapters.nomad.connection import connection_of
 from app.adapters.nomad.gateway import Answer, Gateway, first_of
-from app.adapters.nomad.observation import Placement, Records, observation_of, placement_of
+from app.adapters.nomad.observation import (
+    Placement,
+    Records,
+    observation_of,
+    placement_of,
+    usage_of,
+)
 from app.adapters.nomad.placement import changes, no_room
 from app.adapters.nomad.records import Records as RecordKeeper
 from app.ports.scheduler import (
     CopySummary,
+    CopyUsage,
     CopyWatch,
     JobPlan,
     JobRef,
@@ -25,12 +32,15 @@ from app.ports.scheduler import (
     Observation,
     Output,
     OutputChunk,
+    SchedulerRejected,
     SchedulerUnavailable,
 )
 from app.settings import Settings
 from jobs import Capabilities
 from jobs.render import GROUP, Job, service_name_of
 
+_STATS_AT_ONCE = 16
+"""Questions to the clients about what their copies use."""
 _ABSENT = "absent"
 _BYTES_A_LINE = 2_000
 _REMEMBERED = 10_000
@@ -166,6 +176,31 @@ class NomadScheduler:
             for stub in _rows(answer)
         }
         return CopyWatch(copies, str(answer.index if answer is not None else 0))
+
+    async def usage(self) -> Sequence[CopyUsage]:
+        """Each client measures its copies by itself, once a second: one question a copy."""
+        answer = await self._gateway.get(
+            "allocations", params={"namespace": "*", "filter": 'ClientStatus == "running"'}
+        )
+        gate = asyncio.Semaphore(_STATS_AT_ONCE)
+
+        async def measured(stub: Mapping[str, Any]) -> CopyUsage | None:
+            ref = JobRef(stub["Namespace"], stub["JobID"])
+            async with gate:
+                try:
+                    stats = await self._gateway.get(
+                        "client",
+                        "allocation",
+                        stub["ID"],
+                        "stats",
+                        params={"namespace": ref.namespace},
+                    )
+                except (SchedulerUnavailable, SchedulerRejected):
+                    return None
+            return usage_of(ref, stub["ID"], stats.value) if stats is not None else None
+
+        found = await asyncio.gather(*(measured(stub) for stub in _rows(answer)))
+        return [usage for usage in found if usage is not None]
 
     async def follow_output(
         self, ref: JobRef, allocation_id: str, positions: Mapping[Output, str], *, follow: bool
