@@ -8,13 +8,15 @@ from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from app import faults, log, loop
 from app.container import Container, database_url, open_container
-from app.http import health, landing, presence
+from app.http import auth, health, landing, presence
 from app.http.protocol import BoundedProtocol
+from app.http.rate_limits import RateLimitMiddleware
 from app.live.sockets import MAX_MESSAGE_BYTES, PING_SECONDS
 from app.migrate import migrate_if_behind
 from app.settings import Settings, load_settings
@@ -35,7 +37,12 @@ def create_app(container: Container) -> Starlette:
     from app.graphql.asgi import graphql_app
 
     graphql = graphql_app(container)
-    application = Starlette(routes=_routes(container, graphql), lifespan=lifespan)
+    limited = Middleware(RateLimitMiddleware, container.settings)
+    application = Starlette(
+        routes=_routes(container, graphql), lifespan=lifespan, middleware=[limited]
+    )
+    # A redirect to the other spelling of a path would lead to whatever host the request names.
+    application.router.redirect_slashes = False
     application.state.stop_streams = graphql.stop
     return application
 
@@ -50,6 +57,7 @@ def _routes(container: Container, graphql: ASGIApp) -> list[BaseRoute]:
         landing.route(container.settings.external_url),
         *health.routes(container.database),
         *rest.routes(container),
+        *auth.routes(container),
         *slugs.routes(container),
         Mount("/git", app=git),
         Route("/graphql", graphql),
@@ -64,6 +72,8 @@ def server_config(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         host=settings.api_host,
         port=settings.api_port,
         http=BoundedProtocol,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[part.strip() for part in settings.trusted_proxies.split(",")],
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_SECONDS,

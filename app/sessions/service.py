@@ -151,6 +151,11 @@ async def revoke(session: WriteSession, actor: Actor, session_id: str) -> UserSe
     return row
 
 
+async def forget(session: WriteSession, secret_hash: bytes) -> None:
+    """The session that a browser had before it signed in anew, if there was one."""
+    await session.execute(delete(UserSession).where(UserSession.secret_hash == secret_hash))
+
+
 async def end_all(session: WriteSession, user_id: str, *, but: str | None = None) -> int:
     """Every session of the user, but the one of this id. How many there were."""
     statement = delete(UserSession).where(UserSession.user_id == user_id)
