@@ -33,6 +33,7 @@ class Behaviour(enum.StrEnum):
     CRASHES = "crashes"
     SILENT = "silent"
     HUNGRY = "hungry"
+    CHATTY = "chatty"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ class Behaviour(enum.StrEnum):
     CRASHES = "crashes"
     SILENT = "silent"
     HUNGRY = "hungry"
+    CHATTY = "chatty"
+    """Healthy, and writes a numbered line every few milliseconds."""
 
 
 def behaviour_by_command(job: Job) -> Behaviour:
@@ -304,13 +307,21 @@ class Cluster:
 
     async def _live(self, job: SimulatedJob, copy: Copy) -> None:
         await asyncio.sleep(self._pace.startup)
-        if copy.behaviour is Behaviour.HEALTHY:
+        if copy.behaviour in {Behaviour.HEALTHY, Behaviour.CHATTY}:
             self._show(copy, state=AllocationState.RUNNING, healthy=True, listening=True)
         elif copy.behaviour is Behaviour.SILENT:
             self._show(copy, state=AllocationState.UNHEALTHY, listening=False)
         else:
             await self._keep_dying(job, copy)
         self._advance(job)
+        if copy.behaviour is Behaviour.CHATTY:
+            await self._chat(copy)
+
+    @staticmethod
+    async def _chat(copy: Copy) -> None:
+        for number in itertools.count():
+            copy.write(f"out {number}\n")
+            await asyncio.sleep(0.005)
 
     async def _keep_dying(self, job: SimulatedJob, copy: Copy) -> None:
         hungry = copy.behaviour is Behaviour.HUNGRY

@@ -4,11 +4,13 @@ healthy   listens on $PORT and answers 200
 crashes   says why on stderr and exits with 3
 silent    runs and never listens
 hungry    takes memory until something stops it
+chatty    as healthy, and writes a numbered line to stdout and stderr in turn, a hundred a second
 """
 
 import http.server
 import os
 import sys
+import threading
 import time
 
 behaviour = sys.argv[1] if len(sys.argv) > 1 else "healthy"
@@ -25,6 +27,20 @@ if behaviour == "hungry":
     held = []
     while True:
         held.append(b"x" * (8 << 20))
+
+
+def chat() -> None:
+    number = 0
+    while True:
+        for stream, name in ((sys.stdout, "out"), (sys.stderr, "err")):
+            stream.write(f"{name} {number}\n")
+            stream.flush()
+        number += 1
+        time.sleep(0.02)
+
+
+if behaviour == "chatty":
+    threading.Thread(target=chat, daemon=True).start()
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
