@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && break; done)
 BENCHES := $(notdir $(basename $(filter-out bench/_%,$(wildcard bench/*.py))))
 
-.PHONY: help up install check lint types schema-check test engines format lock schema cli-client cli-client-check bench clean
+.PHONY: help up install check lint types schema-check test engines format lock schema cli-client cli-docs cli-client-check bench clean
 
 help:  ## what there is to type
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /make \1\t/' | expand -t 18
@@ -55,6 +55,9 @@ engines: install
 
 cli-client: install  ## write the command's typed operations from schema.graphql
 	$(BIN)/python -m app.cli.client.generate
+
+cli-docs: install  ## write docs/cli.md from the commands
+	$(BIN)/python -m app.cli.reference
 
 cli-client-check: install
 	$(BIN)/python -m app.cli.client.generate --check

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ import click
 
 from app.access import find
 from app.access.actor import OPERATOR
+from app.access.permissions import Permission
 from app.container import Container, open_container
 from app.crypto import key_file, new_key
 from app.errors import InProgress
@@ -19,7 +21,7 @@ from app.instances import rotation
 from app.models import Project, Role
 from app.projects import service
 from app.settings import load_settings
-from app.tokens.issue import issue
+from app.tokens.issue import Limits, issue
 from app.up.admin_token import write_secret
 
 _T = TypeVar("_T")
@@ -44,6 +46,17 @@ def token() -> None:
 @click.option("--admin/--no-admin", "is_admin", default=None, help="A new user is an operator.")
 @click.option("--org", help="Also make the user a member of this organization.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default="developer")
+@click.option("--project", help="Only for this project of --org.")
+@click.option("--env", "environment", help="Only for this environment of --project.")
+@click.option("--app", help="Only for this app of --project.")
+@click.option(
+    "--permission",
+    "permissions",
+    multiple=True,
+    type=click.Choice([permission.value for permission in Permission]),
+    help="At most this; may be repeated. Without it: all that the user may.",
+)
+@click.option("--expires-in-days", type=click.IntRange(1, 3650), help="Without it: never.")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Write it here (mode 0600) instead."
 )
@@ -53,13 +66,23 @@ def create_token(
     is_admin: bool | None,
     org: str | None,
     role: str,
+    project: str | None,
+    environment: str | None,
+    app: str | None,
+    permissions: tuple[str, ...],
+    expires_in_days: int | None,
     output: Path | None,
 ) -> None:
-    """Make a token and print its secret, this once."""
+    """Make a token and print its secret, this once.
+
+    With --project, --env or --app it may do nothing anywhere else; with --permission, nothing else there.
+    """
 
     async def act(container: Container) -> str:
         async with container.database.write_transaction() as session:
-            organization = await find.organization(session, OPERATOR, slug=org) if org else None
+            slugs = (org, project, environment, app)
+            place = await find.place_by_slugs(session, OPERATOR, *slugs)
+            organization = place.organization if isinstance(place, find.Place) else place
             return await issue(
                 session,
                 user_name=user_name,
@@ -67,6 +90,11 @@ def create_token(
                 is_admin=is_admin if is_admin is not None else organization is None,
                 organization=organization,
                 role=Role(role),
+                limits=Limits(
+                    permissions=[Permission(each) for each in permissions] or None,
+                    place=place if isinstance(place, find.Place) else None,
+                    lifetime=timedelta(days=expires_in_days) if expires_in_days else None,
+                ),
             )
 
     secret = _run(act)

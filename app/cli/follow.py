@@ -1,18 +1,26 @@
-"""Watching a deployment until it has ended. Only this module knows how it is learned that something changed."""
+"""Watching a deployment until it has ended."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from app.cli.client.deployments import DeploymentShowOnDeployment, deployment_show
+import click
+
+from app.cli.client.deployments import (
+    BuildLogLines,
+    BuildLogLinesLines,
+    DeploymentState,
+    build_log_lines,
+    deployment_changes,
+    deployment_show,
+)
 from app.cli.client.shared import DeploymentRow
 from app.cli.client.transport import Client
 from app.cli.failures import ClientFailure, OutOfReach
+from app.cli.live import resumed
 from app.cli.output import DETAIL, STEP, print_json, say, spinner
 
-_POLL_SECONDS = 0.4
 _TITLES = {
     "BUILD": "Building",
     "RELEASE": "Making the release",
@@ -44,37 +52,54 @@ def concluded(
         _judge(found, quiet=as_json)
 
 
-def until_ended(client: Client, deployment_id: str) -> DeploymentShowOnDeployment:
-    """Says each step as it begins."""
+def until_ended(client: Client, deployment_id: str) -> DeploymentState:
+    """Says each step as it begins, and what a build writes."""
     screen = _Screen()
     with spinner("Waiting for a worker") as doing:
         try:
-            for found in _states(client, deployment_id):
-                for line in screen.news(found):
-                    say(line)
-                doing(screen.current or "Waiting for a worker")
+            while True:
+                found = _until_built(client, deployment_id, screen, doing)
                 if found.finished_at is not None:
                     return found
+                for line in build_lines(client, deployment_id):
+                    say(f"{DETAIL}{line.message}")
         except KeyboardInterrupt:
             say(f"{DETAIL}No longer watching; the deployment goes on. See it with: paas status")
             raise
-    raise AssertionError("unreachable: the states of a deployment end with its end")
 
 
-def show(client: Client, deployment_id: str) -> DeploymentShowOnDeployment:
+def _until_built(
+    client: Client, deployment_id: str, screen: _Screen, doing: Callable[[str], None]
+) -> DeploymentState:
+    """Until it has ended, or a build is under way whose log was not shown yet."""
+    for found in resumed(lambda: deployment_changes(client, id=deployment_id)):
+        for line in screen.news(found):
+            say(line)
+        doing(screen.current or "Waiting for a worker")
+        if found.finished_at is not None or screen.begins_to_build(found):
+            return found
+    return show(client, deployment_id)
+
+
+def build_lines(
+    client: Client, deployment_id: str, after: str | None = None
+) -> Iterator[BuildLogLinesLines]:
+    """As they are written, until the build has ended."""
+    position = after
+
+    def subscribe() -> Iterator[BuildLogLines]:
+        return build_log_lines(client, deployment_id=deployment_id, after=position)
+
+    for event in resumed(subscribe):
+        yield from event.lines
+        position = event.cursor or position
+
+
+def show(client: Client, deployment_id: str) -> DeploymentState:
     found = deployment_show(client, id=deployment_id)
     if found is None:
         raise OutOfReach("The deployment is gone: its environment or app was deleted.")
     return found
-
-
-def _states(client: Client, deployment_id: str) -> Iterator[DeploymentShowOnDeployment]:
-    while True:
-        found = show(client, deployment_id)
-        yield found
-        if found.finished_at is not None:
-            return
-        time.sleep(_POLL_SECONDS)
 
 
 @dataclass
@@ -83,8 +108,15 @@ class _Screen:
 
     current: str = ""
     _said: set[str] = field(default_factory=set)
+    _build_seen: bool = False
 
-    def news(self, found: DeploymentShowOnDeployment) -> list[str]:
+    def begins_to_build(self, found: DeploymentState) -> bool:
+        """Once: its log is shown then."""
+        building = found.build is not None and found.build.status == "RUNNING"
+        begins, self._build_seen = building and not self._build_seen, self._build_seen or building
+        return begins
+
+    def news(self, found: DeploymentState) -> list[str]:
         lines: list[str] = []
         place = found.instance.environment.slug
         self._add(lines, f"{STEP}Deployment #{found.number} to {place}")
@@ -103,11 +135,9 @@ class _Screen:
             lines.append(line)
 
 
-def _judge(found: DeploymentShowOnDeployment, *, quiet: bool) -> None:
+def _judge(found: DeploymentState, *, quiet: bool) -> None:
     if found.status == "SUCCEEDED":
         if not quiet:
-            import click
-
             click.echo(f"{STEP}Live at {found.instance.url}")
         return
     place, number = found.instance.environment.slug, found.number

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.cli.failures import ClientFailure
+from app.cli.link import NAME as LINK
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def working_tree(folder: Path) -> Iterator[Repository]:
 
 
 def commit_of_files(repository: Repository) -> tuple[str, bool]:
-    """A commit of the files as they are, without what git ignores; and whether it had to be made.
+    """A commit of the files as they are, without what git ignores and a link that was not committed; and
+    whether it had to be made.
 
     Neither the branch nor the index changes: the commit is on no branch, and git forgets it in time.
     """
@@ -101,7 +103,8 @@ def commit_of_files(repository: Repository) -> tuple[str, bool]:
         present = Path(repository.git("rev-parse", "--absolute-git-dir")) / "index"
         if present.exists():
             shutil.copyfile(present, index)  # so that git need not read every file again
-        repository.git("add", "--all", "--", ":/", GIT_INDEX_FILE=str(index))
+        files = (":/", f":(exclude,top){LINK}")
+        repository.git("add", "--all", "--", *files, GIT_INDEX_FILE=str(index))
         tree = repository.git("write-tree", GIT_INDEX_FILE=str(index))
     if head is not None and repository.git("rev-parse", f"{head}^{{tree}}") == tree:
         return head, False

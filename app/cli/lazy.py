@@ -25,7 +25,7 @@ class LazyGroup(click.Group):
         epilog: str,
     ) -> None:
         super().__init__(name=name, help=help, epilog=epilog)
-        self._sections = sections
+        self.sections = sections
         self._shown = {name: known for part in sections.values() for name, known in part.items()}
         self._lazy = {**self._shown, **hidden}
 
@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in self._sections.items():
+        for title, commands in self.sections.items():
             with formatter.section(title):
                 formatter.write_dl([(name, line) for name, (_, line) in commands.items()])
 

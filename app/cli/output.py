@@ -43,6 +43,11 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def print_json_line(value: Any) -> None:
+    """One of a list whose end may be far off."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
 def say(line: str) -> None:
     """A step of what is going on, or a remark."""
     click.echo(clean(line), err=True)

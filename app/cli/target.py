@@ -117,7 +117,7 @@ class Here:
             raise self.missing(3)
         if app.instance is None:
             raise OutOfReach(
-                f"The project {self.path(2)} has no environment {wanted!r} that you may know of.",
+                f"There is no environment {wanted} in {self.path(2)}.",
                 hint=f"See which there are: paas envs list --project {self.path(2)}",
             )
         found = app.instance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec import Struct
@@ -21,58 +22,71 @@ class DeploymentListOnInstance(
     deployments: DeploymentListOnInstanceDeployments
 
 
-class DeploymentShowOnDeploymentSteps(Struct, frozen=True, kw_only=True, rename="camel"):
+class DeploymentStateSteps(Struct, frozen=True, kw_only=True, rename="camel"):
     phase: str
     status: str
     message: str | None
 
 
-class DeploymentShowOnDeploymentFailure(Struct, frozen=True, kw_only=True, rename="camel"):
+class DeploymentStateFailure(Struct, frozen=True, kw_only=True, rename="camel"):
     code: str
     message: str
     hint: str | None
     log_tail: list[str]
 
 
-class DeploymentShowOnDeploymentSupersededBy(Struct, frozen=True, kw_only=True, rename="camel"):
+class DeploymentStateSupersededBy(Struct, frozen=True, kw_only=True, rename="camel"):
     number: int
 
 
-class DeploymentShowOnDeploymentInstanceApp(Struct, frozen=True, kw_only=True, rename="camel"):
+class DeploymentStateBuild(Struct, frozen=True, kw_only=True, rename="camel"):
+    status: str
+
+
+class DeploymentStateInstanceApp(Struct, frozen=True, kw_only=True, rename="camel"):
     slug: str
 
 
-class DeploymentShowOnDeploymentInstanceEnvironment(
-    Struct, frozen=True, kw_only=True, rename="camel"
-):
+class DeploymentStateInstanceEnvironment(Struct, frozen=True, kw_only=True, rename="camel"):
     slug: str
 
 
-class DeploymentShowOnDeploymentInstance(Struct, frozen=True, kw_only=True, rename="camel"):
+class DeploymentStateInstance(Struct, frozen=True, kw_only=True, rename="camel"):
     url: str
-    app: DeploymentShowOnDeploymentInstanceApp
-    environment: DeploymentShowOnDeploymentInstanceEnvironment
+    app: DeploymentStateInstanceApp
+    environment: DeploymentStateInstanceEnvironment
+
+
+class DeploymentState(DeploymentRow, frozen=True, kw_only=True, rename="camel"):
+    phase: str | None
+    healthy_replicas: int
+    desired_replicas: int
+    steps: list[DeploymentStateSteps]
+    failure: DeploymentStateFailure | None
+    superseded_by: DeploymentStateSupersededBy | None
+    build: DeploymentStateBuild | None
+    instance: DeploymentStateInstance
 
 
 class DeploymentShowOnDeployment(
-    DeploymentRow,
+    DeploymentState,
     frozen=True,
     kw_only=True,
     rename="camel",
     tag_field="__typename",
     tag="Deployment",
 ):
-    phase: str | None
-    healthy_replicas: int
-    desired_replicas: int
-    steps: list[DeploymentShowOnDeploymentSteps]
-    failure: DeploymentShowOnDeploymentFailure | None
-    superseded_by: DeploymentShowOnDeploymentSupersededBy | None
-    instance: DeploymentShowOnDeploymentInstance
+    pass
 
 
-class BuildLinesOnDeploymentBuild(Struct, frozen=True, kw_only=True, rename="camel"):
-    finished_at: datetime | None
+class BuildLogLinesLines(Struct, frozen=True, kw_only=True, rename="camel"):
+    timestamp: datetime
+    message: str
+
+
+class BuildLogLines(Struct, frozen=True, kw_only=True, rename="camel"):
+    cursor: str | None
+    lines: list[BuildLogLinesLines]
 
 
 class BuildLinesOnDeploymentBuildLogNodes(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -88,8 +102,6 @@ class BuildLinesOnDeploymentBuildLog(Struct, frozen=True, kw_only=True, rename="
 class BuildLinesOnDeployment(
     Struct, frozen=True, kw_only=True, rename="camel", tag_field="__typename", tag="Deployment"
 ):
-    finished_at: datetime | None
-    build: BuildLinesOnDeploymentBuild | None
     build_log: BuildLinesOnDeploymentBuildLog | None
 
 
@@ -212,33 +224,40 @@ query DeploymentShow($id: ID!) {
   node(id: $id) {
     __typename
     ... on Deployment {
-      ...DeploymentRow
-      phase
-      healthyReplicas
-      desiredReplicas
-      steps {
-        phase
-        status
-        message
-      }
-      failure {
-        code
-        message
-        hint
-        logTail
-      }
-      supersededBy {
-        number
-      }
-      instance {
-        url
-        app {
-          slug
-        }
-        environment {
-          slug
-        }
-      }
+      ...DeploymentState
+    }
+  }
+}
+
+fragment DeploymentState on Deployment {
+  ...DeploymentRow
+  phase
+  healthyReplicas
+  desiredReplicas
+  steps {
+    phase
+    status
+    message
+  }
+  failure {
+    code
+    message
+    hint
+    logTail
+  }
+  supersededBy {
+    number
+  }
+  build {
+    status
+  }
+  instance {
+    url
+    app {
+      slug
+    }
+    environment {
+      slug
     }
   }
 }
@@ -266,16 +285,98 @@ def deployment_show(client: Client, *, id: str) -> DeploymentShowOnDeployment | 
     return client.execute(_DEPLOYMENT_SHOW, {"id": id})
 
 
+_DEPLOYMENT_CHANGES = Operation[DeploymentState](
+    """
+subscription DeploymentChanges($id: ID!) {
+  deployment(id: $id) {
+    ...DeploymentState
+  }
+}
+
+fragment DeploymentState on Deployment {
+  ...DeploymentRow
+  phase
+  healthyReplicas
+  desiredReplicas
+  steps {
+    phase
+    status
+    message
+  }
+  failure {
+    code
+    message
+    hint
+    logTail
+  }
+  supersededBy {
+    number
+  }
+  build {
+    status
+  }
+  instance {
+    url
+    app {
+      slug
+    }
+    environment {
+      slug
+    }
+  }
+}
+
+fragment DeploymentRow on Deployment {
+  id
+  number
+  status
+  trigger
+  ref
+  commitSha
+  commitMessage
+  createdAt
+  finishedAt
+  creator {
+    name
+  }
+}
+""",
+    DeploymentState,
+)
+
+
+def deployment_changes(client: Client, *, id: str) -> Iterator[DeploymentState]:
+    return client.subscribe(_DEPLOYMENT_CHANGES, {"id": id})
+
+
+_BUILD_LOG_LINES = Operation[BuildLogLines](
+    """
+subscription BuildLogLines($id: ID!, $after: String) {
+  deploymentLogs(deploymentId: $id, after: $after) {
+    cursor
+    lines {
+      timestamp
+      message
+    }
+  }
+}
+""",
+    BuildLogLines,
+)
+
+
+def build_log_lines(
+    client: Client, *, id: str, after: str | None = None
+) -> Iterator[BuildLogLines]:
+    return client.subscribe(_BUILD_LOG_LINES, {"id": id, "after": after})
+
+
 _BUILD_LINES = Operation[BuildLinesOnDeployment | None](
     """
 query BuildLines($id: ID!, $after: String) {
   node(id: $id) {
     __typename
     ... on Deployment {
-      finishedAt
-      build {
-        finishedAt
-      }
       buildLog(first: 100, after: $after) {
         nodes {
           timestamp

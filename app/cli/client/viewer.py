@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -45,9 +47,33 @@ class TokenMake(Struct, frozen=True, kw_only=True, rename="camel"):
     user_errors: list[Refusal]
 
 
+Permission = Literal[
+    "APP_DELETE",
+    "APP_WRITE",
+    "AUDIT_READ",
+    "CODE_PUSH",
+    "CODE_READ",
+    "DEPLOY",
+    "ENVIRONMENT_DELETE",
+    "ENVIRONMENT_PROTECT",
+    "ENVIRONMENT_WRITE",
+    "ENV_VARS_READ",
+    "ENV_VARS_WRITE",
+    "MEMBERS_WRITE",
+    "ORGANIZATION_DELETE",
+    "ORGANIZATION_WRITE",
+    "PROJECT_DELETE",
+    "PROJECT_WRITE",
+    "READ",
+    "SCALE",
+]
+
+
 class TokenCreateInput(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     expires_at: datetime | None = None
     name: str
+    permissions: Sequence[Permission] | None = None
+    resource_id: str | None = None
 
 
 class TokenEnd(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import click
@@ -10,10 +9,9 @@ import click
 from app.cli.client import deployments as api
 from app.cli.commands.deploying import deployments_of
 from app.cli.failures import OutOfReach
-from app.cli.output import json_option, log_text, print_json
+from app.cli.follow import build_lines
+from app.cli.output import json_option, log_text, print_json_line
 from app.cli.target import Here, acts_on
-
-_POLL_SECONDS = 0.5
 
 
 @click.command()
@@ -30,9 +28,10 @@ def logs(here: Here, build: bool, number: int | None, follow: bool, as_json: boo
     paas logs --build -n 12  of deployment #12
     """
     deployment_id = _deployment_id(here, number)
-    lines = _build_lines(here, deployment_id, follow=follow)
+    lines = build_lines(here.client, deployment_id) if follow else _written(here, deployment_id)
     if as_json:
-        print_json(list(lines))
+        for line in lines:
+            print_json_line(line)
         return
     for line in lines:
         click.echo(log_text(line.message))
@@ -48,21 +47,15 @@ def _deployment_id(here: Here, number: int | None) -> str:
     )
 
 
-def _build_lines(
-    here: Here, deployment_id: str, *, follow: bool
-) -> Iterator[api.BuildLinesOnDeploymentBuildLogNodes]:
+def _written(here: Here, deployment_id: str) -> Iterator[api.BuildLinesOnDeploymentBuildLogNodes]:
+    """What there is of it by now."""
     after: str | None = None
     while True:
         found = api.build_lines(here.client, id=deployment_id, after=after)
-        if found is None:
-            raise OutOfReach("The deployment is gone.")
-        log = found.build_log
-        if log is not None:
-            yield from log.nodes
-            after = log.page_info.end_cursor or after
-            if log.page_info.has_next_page:
-                continue
-        ended = found.finished_at is not None or (found.build and found.build.finished_at)
-        if not follow or ended:
+        log = found.build_log if found is not None else None
+        if log is None:
             return
-        time.sleep(_POLL_SECONDS)
+        yield from log.nodes
+        if not log.page_info.has_next_page:
+            return
+        after = log.page_info.end_cursor
