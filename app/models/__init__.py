@@ -18,6 +18,7 @@ from app.models.deployment import (
 from app.models.event import Event, EventKind
 from app.models.idempotency import IdempotencyKey
 from app.models.identity import Invitation, PasswordLink, UserIdentity, UserSession
+from app.models.metric import MetricSample
 from app.models.project import (
     App,
     Environment,
@@ -30,6 +31,14 @@ from app.models.project import (
 from app.models.push import Push, PushStatus
 from app.models.quota import Quota
 from app.models.reconcile import Lease, Platform, ReconcilerStatus
+from app.models.remote import (
+    CommitStatus,
+    Remote,
+    RemoteHost,
+    RemotePush,
+    RemotePushStatus,
+)
+from app.models.webhook import DeliveryStatus, Webhook, WebhookDelivery
 
 __all__ = [
     "TERMINAL_STATUSES",
@@ -41,6 +50,8 @@ __all__ = [
     "BuildKind",
     "BuildLogLine",
     "BuildStatus",
+    "CommitStatus",
+    "DeliveryStatus",
     "Deployment",
     "DeploymentPhase",
     "DeploymentStatus",
@@ -56,6 +67,7 @@ __all__ = [
     "Invitation",
     "Lease",
     "Membership",
+    "MetricSample",
     "Organization",
     "PasswordLink",
     "Platform",
@@ -67,9 +79,15 @@ __all__ = [
     "Quota",
     "ReconcilerStatus",
     "Release",
+    "Remote",
+    "RemoteHost",
+    "RemotePush",
+    "RemotePushStatus",
     "Role",
     "StepStatus",
     "User",
     "UserIdentity",
     "UserSession",
+    "Webhook",
+    "WebhookDelivery",
 ]

@@ -713,6 +713,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("holder", name=op.f("pk_quota")),
     )
     op.create_table(
+        "metric_sample",
+        sa.Column("instance_id", sa.String(length=40), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("copies", sa.Integer(), nullable=False),
+        sa.Column("cpu_millis", sa.Integer(), nullable=False),
+        sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("errors", sa.Integer(), nullable=False),
+        sa.Column("latencies", postgresql.ARRAY(sa.BigInteger()), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["instance_id"],
+            ["instance.id"],
+            name=op.f("fk_metric_sample_instance_id_instance"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("instance_id", "at", name=op.f("pk_metric_sample")),
+    )
+    op.create_index(op.f("ix_metric_sample_at"), "metric_sample", ["at"], postgresql_using="brin")
+    op.create_table(
         "idempotency_key",
         sa.Column("actor_id", sa.String(length=40), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
@@ -815,6 +834,7 @@ def upgrade() -> None:
         "ix_audit_entry_organization_id_id", "audit_entry", ["organization_id", "id"], unique=False
     )
     # ### end Alembic commands ###
+    _create_webhooks_and_remotes()
     op.execute(
         """
         CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -871,6 +891,185 @@ def upgrade() -> None:
             f"CREATE TRIGGER access_changed AFTER {when} ON {table}"
             f" FOR EACH ROW EXECUTE FUNCTION access_changed('{key}')"
         )
+
+
+def _create_webhooks_and_remotes() -> None:
+    """Outgoing webhooks, and the remotes that apps are mirrored from."""
+    op.create_table(
+        "webhook",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("organization_id", sa.String(length=40), nullable=False),
+        sa.Column("project_id", sa.String(length=40), nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kinds", postgresql.ARRAY(sa.String(length=32)), nullable=False),
+        sa.Column("secret_ciphertext", sa.LargeBinary(), nullable=False),
+        sa.Column("key_id", sa.String(length=16), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("disabled_reason", sa.Text(), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organization.id"],
+            name=op.f("fk_webhook_organization_id_organization"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+            name=op.f("fk_webhook_project_id_project"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
+    )
+    op.create_index(
+        op.f("ix_webhook_organization_id"), "webhook", ["organization_id"], unique=False
+    )
+    op.create_index(op.f("ix_webhook_project_id"), "webhook", ["project_id"], unique=False)
+    op.create_table(
+        "webhook_delivery",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("webhook_id", sa.String(length=40), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=True),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column(
+            "status",
+            sa.Enum(
+                "pending",
+                "succeeded",
+                "failed",
+                name="deliverystatus",
+                native_enum=False,
+                length=32,
+            ),
+            nullable=False,
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("response_status", sa.Integer(), nullable=True),
+        sa.Column("response_excerpt", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhook.id"],
+            name=op.f("fk_webhook_delivery_webhook_id_webhook"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
+        sa.UniqueConstraint(
+            "webhook_id", "event_id", name=op.f("uq_webhook_delivery_webhook_id_event_id")
+        ),
+    )
+    op.create_index(
+        "ix_webhook_delivery_pending",
+        "webhook_delivery",
+        ["webhook_id", "next_attempt_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+    )
+    op.create_table(
+        "remote",
+        sa.Column("app_id", sa.String(length=40), nullable=False),
+        sa.Column(
+            "host",
+            sa.Enum("github", "gitlab", "gitea", name="remotehost", native_enum=False, length=32),
+            nullable=False,
+        ),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.String(length=40), nullable=True),
+        sa.Column("hook_secret", sa.LargeBinary(), nullable=False),
+        sa.Column("hook_key_id", sa.String(length=16), nullable=False),
+        sa.Column("token", sa.LargeBinary(), nullable=True),
+        sa.Column("token_key_id", sa.String(length=16), nullable=True),
+        sa.Column("report_statuses", sa.Boolean(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["app_id"], ["app.id"], name=op.f("fk_remote_app_id_app"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user_account.id"],
+            name=op.f("fk_remote_user_id_user_account"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("app_id", name=op.f("pk_remote")),
+    )
+    op.create_table(
+        "remote_push",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("app_id", sa.String(length=40), nullable=False),
+        sa.Column("delivery_id", sa.String(length=128), nullable=False),
+        sa.Column("ref", sa.Text(), nullable=False),
+        sa.Column(
+            "status",
+            sa.Enum(
+                "pending", "done", "failed", name="remotepushstatus", native_enum=False, length=32
+            ),
+            nullable=False,
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("push_id", sa.String(length=40), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["app_id"], ["app.id"], name=op.f("fk_remote_push_app_id_app"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["push_id"], ["push.id"], name=op.f("fk_remote_push_push_id_push"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_remote_push")),
+        sa.UniqueConstraint(
+            "app_id", "delivery_id", name=op.f("uq_remote_push_app_id_delivery_id")
+        ),
+    )
+    op.create_index(
+        "ix_remote_push_pending",
+        "remote_push",
+        ["next_attempt_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+    )
+    op.create_table(
+        "commit_status",
+        sa.Column("deployment_id", sa.String(length=40), nullable=False),
+        sa.Column("sent", sa.String(length=16), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["deployment_id"],
+            ["deployment.id"],
+            name=op.f("fk_commit_status_deployment_id_deployment"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("deployment_id", name=op.f("pk_commit_status")),
+    )
 
 
 def _create_identity() -> None:
