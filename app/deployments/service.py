@@ -15,12 +15,14 @@ from app.db import WriteSession
 from app.deployments import queries, releases
 from app.deployments.queries import Code
 from app.errors import InvalidInput, NotFound, PreconditionFailed
+from app.events import service as events
 from app.ids import new_id
 from app.models import (
     TERMINAL_STATUSES,
     Deployment,
     DeploymentStatus,
     DeploymentTrigger,
+    EventKind,
     Instance,
     Push,
     Release,
@@ -67,6 +69,8 @@ async def create(
     session.add(deployment)
     await session.flush()
     await session.wake("instance", instance.id)
+    created = EventKind.DEPLOYMENT_CREATED
+    await events.tell_of_deployment(session, created, deployment, {"trigger": trigger.value})
     return deployment
 
 

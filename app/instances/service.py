@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,10 +24,11 @@ from app.crypto import SecretBox
 from app.db import WriteSession
 from app.deployments import service as deployments
 from app.errors import NotFound
+from app.events import service as events
 from app.instances import plan, queries
 from app.instances.plan import EnvVarChange, PendingChanges
 from app.instances.secrets import digest_of, new_variable, open_value, seal_value
-from app.models import Deployment, DeploymentTrigger, EnvVar, Instance
+from app.models import Deployment, DeploymentTrigger, EnvVar, EventKind, Instance
 from app.quotas.service import growing
 
 
@@ -106,7 +108,11 @@ async def set_env_vars(
     if changed:
         told = f"Set {_listed(changes)}."
         await _record(session, actor, Action.ENV_VARS_SET, instance, told)
-    if not (changed and deploy):
+    if not changed:
+        return None
+    said = {"set": sorted(changes), "unset": [], "deployed": deploy}
+    await _tell(session, actor, instance, EventKind.VARIABLES_CHANGED, said)
+    if not deploy:
         return None
     return await _deploy(session, actor, instance, DeploymentTrigger.CONFIG_CHANGE)
 
@@ -154,6 +160,8 @@ async def unset_env_vars(
         delete(EnvVar).where(EnvVar.instance_id == instance.id, EnvVar.name.in_(names))
     )
     await _record(session, actor, Action.ENV_VARS_UNSET, instance, f"Removed {_listed(names)}.")
+    said = {"set": [], "unset": sorted(names), "deployed": deploy}
+    await _tell(session, actor, instance, EventKind.VARIABLES_CHANGED, said)
     if not deploy:
         return None
     return await _deploy(session, actor, instance, DeploymentTrigger.CONFIG_CHANGE)
@@ -186,6 +194,13 @@ async def set_scale(
         f" {instance.memory_mb} MB."
     )
     await _record(session, actor, Action.SCALE, instance, told)
+    said = {
+        "replicas": instance.replicas,
+        "cpuMillis": instance.cpu_millis,
+        "memoryMb": instance.memory_mb,
+        "deployed": deploy,
+    }
+    await _tell(session, actor, instance, EventKind.SCALE_CHANGED, said)
     if not deploy:
         return None
     return await _deploy(session, actor, instance, DeploymentTrigger.SCALE)
@@ -236,6 +251,17 @@ async def _lock_to_change(
 async def _pending(session: AsyncSession, instance: Instance) -> PendingChanges:
     desired = await queries.desired(session, instance)
     return plan.pending(desired, await queries.released(session, instance))
+
+
+async def _tell(
+    session: WriteSession,
+    actor: Actor,
+    instance: Instance,
+    kind: EventKind,
+    payload: Mapping[str, Any],
+) -> None:
+    user_id = actor.user_id
+    await events.tell_of_instance(session, kind, instance.id, payload, user_id=user_id)
 
 
 async def _deploy(

@@ -14,11 +14,13 @@ from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import Database, WriteSession
+from app.events import service as events
 from app.models import (
     Deployment,
     DeploymentPhase,
     DeploymentStatus,
     DeploymentStep,
+    EventKind,
     StepStatus,
 )
 from app.reconcile.lease import HeldLease
@@ -27,6 +29,12 @@ from app.rollouts.failures import Failure
 _ENDED_AS = {
     DeploymentStatus.SUCCEEDED: StepStatus.SUCCEEDED,
     DeploymentStatus.FAILED: StepStatus.FAILED,
+}
+_EVENTS = {
+    DeploymentStatus.SUCCEEDED: EventKind.DEPLOYMENT_SUCCEEDED,
+    DeploymentStatus.FAILED: EventKind.DEPLOYMENT_FAILED,
+    DeploymentStatus.CANCELED: EventKind.DEPLOYMENT_CANCELED,
+    DeploymentStatus.SUPERSEDED: EventKind.DEPLOYMENT_SUPERSEDED,
 }
 _SHOWN_CHARACTERS = 2000
 
@@ -130,7 +138,7 @@ async def end(
     message: str | None = None,
     superseded_by_id: str | None = None,
 ) -> None:
-    """Terminal. ``message`` says why, for one that was cancelled or superseded."""
+    """Terminal, and told as an event. ``message`` says why, for one that was cancelled or superseded."""
     row.status = status
     row.finished_at = func.clock_timestamp()
     row.superseded_by_id = superseded_by_id
@@ -138,6 +146,16 @@ async def end(
         row.failure_message = message
     ended_as = _ENDED_AS.get(status, StepStatus.SKIPPED)
     await _end_running(session, row, ended_as, message or row.failure_message)
+    await events.tell_of_deployment(session, _EVENTS[status], row, _payload(row))
+
+
+def _payload(row: Deployment) -> dict[str, Any]:
+    if row.status is DeploymentStatus.FAILED:
+        code = None if row.failure_code is None else row.failure_code.value
+        return {"code": code, "message": row.failure_message}
+    if row.status is DeploymentStatus.SUPERSEDED:
+        return {"supersededById": row.superseded_by_id}
+    return {}
 
 
 async def _end_running(

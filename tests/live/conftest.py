@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -71,8 +72,8 @@ class Live:
 
 
 @pytest.fixture
-def settings() -> Settings:
-    return Settings(api_port=free_port(), wildcard_base="apps.test")
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=str(tmp_path), api_port=free_port(), wildcard_base="apps.test")
 
 
 @pytest.fixture
