@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ _EXEMPT = ("/healthz", "/readyz", "/artifacts/", "/metrics")
 """What machines ask on their own, and which has its own permission or tells nothing."""
 _KEPT = 20_000
 """Keys that are remembered of each kind, some 200 bytes each."""
+_ANSWERS = frozenset({"http.response.start", "websocket.http.response.start"})
 _UNAUTHENTICATED_CLOSES = frozenset({4401, 4403})
 
 
@@ -134,13 +136,13 @@ class RateLimits:
     def admit(self, address: str, credential: str | None) -> None:
         """Count one request. Raises RateLimited. ``credential`` is ``key_of`` what was shown."""
         self._hit(self._address, "address", address, "requests from one address")
-        if credential is None:
-            return
-        if credential not in self._good:
-            self._refuse_guessing(address)
-        self._hit(self._token, "token", credential, "requests with one token")
+        if credential is not None:
+            if credential not in self._good:
+                self.refuse_guessing(address)
+            self._hit(self._token, "token", credential, "requests with one token")
 
-    def _refuse_guessing(self, address: str) -> None:
+    def refuse_guessing(self, address: str) -> None:
+        """Raises RateLimited once an address has shown too many credentials that nobody has."""
         item = self._failures
         if item is not None and not self._limiter.test(item, "failures", address):
             what = "unknown credentials from one address"
@@ -240,13 +242,13 @@ class RateLimitMiddleware:
         shown = self._shown(scope)
         try:
             self._limits.admit(address, shown)
+            if shown is None and scope["type"] == "websocket":
+                self._limits.refuse_guessing(address)
         except RateLimited as error:
             await _refuse(scope, receive, send, error)
             return
         scope[SCOPE_KEY] = Standing(self._limits, address, shown)
-        await self._app(
-            scope, receive, send if shown is None else self._heard(send, address, shown)
-        )
+        await self._app(scope, receive, self._heard(send, address, shown))
 
     def _shown(self, scope: Scope) -> str | None:
         basic = scope["path"].startswith("/git/")
@@ -256,15 +258,18 @@ class RateLimitMiddleware:
             return None
         return None if credential is None else key_of_credential(credential)
 
-    def _heard(self, send: Send, address: str, shown: str) -> Send:
-        """``send``, noting whether the answer says that the credential is no good."""
+    def _heard(self, send: Send, address: str, shown: str | None) -> Send:
+        """``send``, noting whether the answer says that the credential is no good.
+
+        A WebSocket may show one in its first message: then each that is refused counts.
+        """
 
         async def heard(message: Message) -> None:
             kind = message["type"]
-            if kind in {"http.response.start", "websocket.http.response.start"}:
+            if kind == "websocket.close" and message.get("code") in _UNAUTHENTICATED_CLOSES:
+                self._limits.told(address, shown or secrets.token_hex(12), good=False)
+            elif shown is not None and kind in _ANSWERS:
                 self._limits.told(address, shown, good=message["status"] != 401)
-            elif kind == "websocket.close" and message.get("code") in _UNAUTHENTICATED_CLOSES:
-                self._limits.told(address, shown, good=False)
             await send(message)
 
         return heard
