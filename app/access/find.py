@@ -8,7 +8,7 @@ can be restored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.actor import Actor
 from app.access.scope import Scope
 from app.access.visible import visible_to
-from app.errors import NotFound, PreconditionFailed
+from app.errors import InvalidInput, NotFound, PreconditionFailed
+from app.ids import prefix_of
 from app.models import (
     App,
     Base,
@@ -186,6 +187,54 @@ def named(actor: Actor, slugs: Sequence[ColumnElement[str]]) -> Select[Any]:
     return visible_to(actor, statement.where(*matches), *nouns)
 
 
+async def resource(session: AsyncSession, actor: Actor, id: str) -> Place | Organization:
+    """Whatever has apps in it, by its id: what a token can be made for. Raises NotFound."""
+    match prefix_of(id):
+        case "org":
+            return await organization(session, actor, id=id)
+        case "prj":
+            return await place_of(session, await project(session, actor, id=id))
+        case "env":
+            return await place_of(session, await environment(session, actor, id=id))
+        case "app":
+            return await place_of(session, await app(session, actor, id=id))
+        case _:
+            return await place_of(session, await instance(session, actor, id=id))
+
+
+async def place_by_slugs(
+    session: AsyncSession,
+    actor: Actor,
+    organization_slug: str | None,
+    project_slug: str | None = None,
+    environment_slug: str | None = None,
+    app_slug: str | None = None,
+) -> Place | Organization | None:
+    """The place that these spell; None without any. Raises NotFound, InvalidInput where one in between is missing."""
+    below = environment_slug or app_slug
+    if (project_slug and not organization_slug) or (below and not project_slug):
+        raise InvalidInput(
+            "A place is named from the top.",
+            field="project" if organization_slug else "organization",
+            hint="Name the organization and the project too.",
+        )
+    if organization_slug is None:
+        return None
+    if project_slug is None:
+        return await organization(session, actor, slug=organization_slug)
+    above = (organization_slug, project_slug)
+    found: Project | Environment | App | Instance
+    if app_slug and environment_slug:
+        found = await instance(session, actor, slugs=(*above, app_slug, environment_slug))
+    elif app_slug:
+        found = await app(session, actor, slugs=(*above, app_slug))
+    elif environment_slug:
+        found = await environment(session, actor, slugs=(*above, environment_slug))
+    else:
+        found = await project(session, actor, slugs=above)
+    return await place_of(session, found)
+
+
 async def app_place(session: AsyncSession, actor: Actor, slugs: Sequence[str]) -> Place:
     """``app`` and its ``place_of`` in one query: what every git request begins with."""
     if not all(map(is_slug, slugs)):
@@ -229,6 +278,19 @@ async def place_of(session: AsyncSession, noun: Project | Environment | App | In
     if isinstance(noun, App):
         return Place(organization=row[1], project=row[0], app=noun)
     return Place(organization=row[1], project=row[0], environment=noun)
+
+
+async def places_of_instances(session: AsyncSession, ids: Collection[str]) -> Sequence[Place]:
+    """``place_of`` each of these, in one query; those that are gone are left out."""
+    statement = (
+        select(Organization, Project, Environment, App, Instance)
+        .join(Project, Project.organization_id == Organization.id)
+        .join(App, App.project_id == Project.id)
+        .join(Instance, Instance.app_id == App.id)
+        .join(Environment, Environment.id == Instance.environment_id)
+        .where(Instance.id.in_(ids))
+    )
+    return [Place(*row) for row in await session.execute(statement)]
 
 
 async def _place_of_instance(session: AsyncSession, noun: Instance) -> Place:

@@ -45,6 +45,8 @@ class Permission(enum.StrEnum):
     ORGANIZATION_DELETE = "organization:delete"
     MEMBERS_WRITE = "members:write"
     """Of the organization, or of a project."""
+    WEBHOOKS_WRITE = "webhooks:write"
+    """See and change where events are sent: a URL is often a secret, too."""
     AUDIT_READ = "audit:read"
 
 

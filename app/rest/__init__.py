@@ -13,7 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from app.rest import apps, deployments, environments, instances, organizations, projects, tokens
+from app.rest import (
+    access,
+    apps,
+    deployments,
+    environments,
+    instances,
+    logs,
+    organizations,
+    projects,
+    tokens,
+)
 from app.rest.dispatch import PathApp
 from app.rest.endpoint import Endpoint, RestContainer
 from app.rest.openapi import document
@@ -25,7 +35,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *apps.ENDPOINTS,
     *instances.ENDPOINTS,
     *deployments.ENDPOINTS,
+    *logs.ENDPOINTS,
     *tokens.ENDPOINTS,
+    *access.ENDPOINTS,
 )
 
 

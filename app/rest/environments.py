@@ -16,6 +16,8 @@ class EnvironmentAnswer(Answer, frozen=True):
     display_name: str
     branch_pattern: str
     is_default: bool
+    protected_for: list[str] | None
+    """The roles that may deploy here and see its variables; null: any that may elsewhere."""
     created_at: datetime
     deleted_at: datetime | None
     """Set while its apps are being stopped; then it is gone."""
@@ -33,6 +35,7 @@ class EnvironmentAnswer(Answer, frozen=True):
             display_name=row.display_name,
             branch_pattern=row.branch_pattern,
             is_default=row.is_default,
+            protected_for=row.protected_for,
             created_at=row.created_at,
             deleted_at=row.deleted_at,
             is_preview=row.is_preview,

@@ -7,13 +7,16 @@ from datetime import datetime
 import strawberry
 
 from app import models
+from app.access import find
 from app.access.actor import Actor
+from app.access.permissions import Permission
 from app.db import WriteSession
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Info
 from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
 from app.graphql.node import Node, shown, shows
+from app.sessions.graphql import AccountFields
 from app.tokens import service
 
 TOKENS = Listing(
@@ -34,6 +37,32 @@ class ApiToken(Node):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None = strawberry.field(description="To the minute.")
+    permissions: list[Permission] | None = strawberry.field(
+        description="What it may do at most; null: all that its user may."
+    )
+    organization_id: strawberry.Private[str | None]
+    project_id: strawberry.Private[str | None]
+    environment_id: strawberry.Private[str | None]
+    app_id: strawberry.Private[str | None]
+
+    @strawberry.field(
+        description="The one place where it may do anything, as `acme/storefront/web/staging`, with `*` for"
+        " any app or environment; null: wherever its user may."
+    )
+    async def reach(self, info: Info) -> str | None:
+        loaders = info.context.loaders
+        if self.organization_id is None:
+            return None
+        slugs = [
+            "*" if id is None else str(getattr(await loaders.by_id(row, id), "slug", "*"))
+            for row, id in (
+                (models.Organization, self.organization_id),
+                (models.Project, self.project_id),
+                (models.App, self.app_id),
+                (models.Environment, self.environment_id),
+            )
+        ]
+        return "/".join(slugs[: 4 if self.app_id or self.environment_id else 2]).removesuffix("/*")
 
 
 @shows(models.User)
@@ -45,9 +74,7 @@ class User(Node):
 
 
 @strawberry.type(description="Whoever sent this request.")
-class Viewer:
-    actor: strawberry.Private[Actor]
-
+class Viewer(AccountFields):
     @strawberry.field
     async def user(self, info: Info) -> User | None:
         found: User | None = await info.context.shown_or_none(models.User, id=self.actor.user_id)
@@ -88,6 +115,16 @@ class TokenCreateInput:
     expires_at: datetime | None = strawberry.field(
         default=None, description="With a time zone; a token without one does not expire."
     )
+    permissions: list[Permission] | None = strawberry.field(
+        default=None,
+        description="What it may do at most; left out: all that you may. Each token may READ what it"
+        " reaches; DEPLOY includes CODE_PUSH.",
+    )
+    resource_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The organization, project, environment, app or instance that it is for, and beyond"
+        " which it may do nothing; left out: wherever you may.",
+    )
 
 
 @strawberry.type
@@ -111,7 +148,12 @@ class TokenMutations:
     ) -> TokenCreatePayload:
         async def work(session: WriteSession, actor: Actor) -> TokenCreatePayload:
             token, secret = await service.create_own(
-                session, actor, name=input.name, expires_at=input.expires_at
+                session,
+                actor,
+                name=input.name,
+                expires_at=input.expires_at,
+                permissions=input.permissions,
+                place=await _resource(session, actor, input.resource_id),
             )
             return TokenCreatePayload(token=shown(token), secret=secret)
 
@@ -123,3 +165,9 @@ class TokenMutations:
             return TokenPayload(token=shown(await service.revoke(session, actor, id)))
 
         return await mutate(info, TokenPayload, work)
+
+
+async def _resource(
+    session: WriteSession, actor: Actor, identifier: str | None
+) -> find.Place | models.Organization | None:
+    return None if identifier is None else await find.resource(session, actor, identifier)

@@ -47,6 +47,8 @@ def _body(endpoint: Endpoint) -> dict[str, Any] | None:
         "create_app": {"slug": "x"},
         "set_preview_rule": {"branchPattern": "pr-*", "sourceEnvironment": "staging"},
         "set_member": {"role": "viewer"},
+        "set_project_member": {"role": "viewer"},
+        "protect_environment": {"roles": ["admin"]},
         "set_env_var": {"value": "1"},
         "set_scale": {"replicas": 2},
         "deploy_branch": {"ref": "main"},
@@ -72,7 +74,7 @@ async def test_a_viewer_may_do_none_of_what_changes_something(web: Api) -> None:
     web.commits.add("main")
     await web.developer.ok("POST", _path_of("create_deployment"), {"ref": "main"})
     for endpoint in SCOPED:
-        leaves = endpoint.name == "remove_member"
+        leaves = endpoint.name in {"remove_member", "remove_project_member"}
         if endpoint.method == "GET" or leaves:
             continue
         error = await web.viewer.error(endpoint.method, _path(endpoint), _body(endpoint))
