@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,8 +11,9 @@ import strawberry
 
 from app import models
 from app.access.actor import Actor
-from app.access.permissions import Permission, Standing, judge, roles_of
+from app.access.permissions import Permission, Standing, judge, refuse_unless, roles_of
 from app.access.scope import Scope
+from app.audit.reads import ShownValues
 from app.errors import Unauthenticated
 from app.graphql import enums as enums  # before any type that mentions one
 from app.graphql.connection import (
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
 
     from app.crypto import SecretBox
     from app.db import Database
+    from app.http.rate_limits import Standing as RateStanding
     from app.live.caller import Caller
+    from app.live.fanout import Fanouts
     from app.ports.builder import SlugStore
     from app.ports.ingress import Ingress
+    from app.ports.logs import LogLine, LogStore
     from app.ports.repositories import Repositories
     from app.ports.scheduler import Scheduler
     from app.reconcile.wake import WakeListener
@@ -64,6 +68,10 @@ class Parts(Protocol):
     @property
     def slugs(self) -> SlugStore: ...
     @property
+    def logs(self) -> LogStore: ...
+    @property
+    def log_feeds(self) -> Fanouts[LogLine]: ...
+    @property
     def wakes(self) -> WakeListener: ...
 
 
@@ -86,6 +94,8 @@ class Context:
     request_id: str
     caller: Caller | None = None
     """Whoever keeps a connection open for this: who it is may change meanwhile."""
+    rate: RateStanding | None = None
+    """This request's place among the rate limits; None where there are none."""
     loaders: Loaders = field(init=False)
     engine_calls: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(ENGINE_CALLS_AT_ONCE)
@@ -97,6 +107,11 @@ class Context:
     def forget(self) -> None:
         """Drop what was read: after a mutation it may no longer be so."""
         self.loaders = Loaders(self.container.database, self.actor)
+
+    @cached_property
+    def shown_values(self) -> ShownValues:
+        """Whom to tell before the value of a variable is shown."""
+        return ShownValues(self.container.database, self.require_actor())
 
     @cached_property
     def spelled(self) -> Mapping[str, str]:
@@ -117,6 +132,13 @@ class Context:
         if actor.is_admin:
             return True
         return judge(actor, scope, permission, await self._standing(scope)) is None
+
+    async def require(self, scope: Scope, permission: Permission) -> None:
+        """``app.access.permissions.require``, batched: of an object that the viewer sees."""
+        actor = self.require_actor()
+        if not actor.is_admin:
+            standing = replace(await self._standing(scope), in_some_project=True)
+            refuse_unless(actor, scope, permission, standing)
 
     async def role_in(self, scope: Scope) -> models.Role | None:
         """The viewer's own; None without one, also for an operator."""

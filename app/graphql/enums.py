@@ -5,14 +5,19 @@ from __future__ import annotations
 import strawberry
 
 from app import models
+from app.access.permissions import Permission
+from app.audit.actions import Action
 from app.instances.plan import ChangeKind
 from app.instances.status import InstanceStatus
+from app.ports.logs import LogLevel, LogStream
 from app.ports.scheduler import AllocationState
 
 strawberry.enum(
     models.Role,
     description="What a member may do in an organization: each at least what the next may.",
 )
+strawberry.enum(Permission, description="What a token may be made for, and a role holds.")
+strawberry.enum(Action, name="AuditAction", description="What an entry of the audit log tells of.")
 strawberry.enum(models.PushStatus, description="What became of a push.")
 strawberry.enum(models.BuildStatus, description="How far a build has come.")
 strawberry.enum(models.BuildKind, description="What a build makes.")
@@ -22,6 +27,10 @@ strawberry.enum(models.DeploymentTrigger, description="What a deployment was mad
 strawberry.enum(models.StepStatus, description="How far a step of a deployment has come.")
 strawberry.enum(models.FailureCode, description="Why a build or a deployment failed.")
 strawberry.enum(models.EventKind, description="The noun, and what happened to it.")
+strawberry.enum(
+    LogStream, description="What a line was written to. SYSTEM: the platform's own word among them."
+)
+strawberry.enum(LogLevel, description="How serious a line says that it is.")
 strawberry.enum(ChangeKind, description="How a variable differs from the current release.")
 strawberry.enum(
     InstanceStatus,

@@ -7,33 +7,31 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError, GraphQLSchema, lexicographic_sort_schema, print_schema
-from strawberry.extensions import (
-    AddValidationRules,
-    MaxTokensLimiter,
-    ParserCache,
-    SchemaExtension,
-)
+from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionContext
 
+from app.access.graphql import AccessMutations
 from app.apps.graphql import AppMutations
 from app.deployments.graphql import DeploymentMutations, DeploymentQueries
 from app.deployments.subscriptions import DeploymentSubscriptions
 from app.environments.graphql import EnvironmentMutations, EnvironmentQueries
 from app.events.graphql import EventSubscriptions
+from app.graphql.documents import CheckedDocuments
 from app.graphql.errors import ReportErrors
-from app.graphql.limits import MAX_TOKENS, UNCLEAN, CleanStrings, GuardedValidation, is_clean
+from app.graphql.limits import UNCLEAN, is_clean
 from app.graphql.root import RootQueries
 from app.graphql.scalars import CONFIG
 from app.instances.graphql import InstanceMutations
 from app.instances.subscriptions import InstanceSubscriptions
+from app.invitations.graphql import InvitationMutations
+from app.logs.graphql import LogSubscriptions
 from app.organizations.graphql import OrganizationMutations, OrganizationQueries
 from app.projects.graphql import ProjectMutations
 from app.pushes.graphql import PushMutations
 from app.quotas.graphql import QuotaMutations
 from app.reconcile.graphql import ReconcilerQueries
+from app.sessions.graphql import AccountMutations
 from app.tokens.graphql import TokenMutations, ViewerQueries
-
-CACHED_DOCUMENTS = 256
 
 
 @strawberry.type
@@ -59,12 +57,17 @@ class Mutation(
     DeploymentMutations,
     TokenMutations,
     QuotaMutations,
+    AccessMutations,
+    AccountMutations,
+    InvitationMutations,
 ):
     pass
 
 
 @strawberry.type
-class Subscription(DeploymentSubscriptions, InstanceSubscriptions, EventSubscriptions):
+class Subscription(
+    DeploymentSubscriptions, InstanceSubscriptions, EventSubscriptions, LogSubscriptions
+):
     pass
 
 
@@ -89,10 +92,7 @@ class PaasSchema(strawberry.Schema):
 
 EXTENSIONS: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
     ReportErrors,
-    lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-    lambda: AddValidationRules([CleanStrings]),
-    lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-    lambda: GuardedValidation(maxsize=CACHED_DOCUMENTS),
+    CheckedDocuments,
     CleanVariables,
 ]
 

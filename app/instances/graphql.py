@@ -18,7 +18,7 @@ from app.apps.graphql import App
 from app.db import WriteSession
 from app.environments.graphql import Environment
 from app.errors import InvalidInput
-from app.graphql.connection import Connection, Listing
+from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Context, Info
 from app.graphql.fields import every, maybe, one, page, part, spelled
 from app.graphql.mutation import MutationPayload, mutate
@@ -27,6 +27,9 @@ from app.instances import live, plan, service
 from app.instances.live import Container
 from app.instances.secrets import open_value
 from app.instances.status import InstanceStatus
+from app.logs import graphql as logs
+from app.logs.graphql import LogFilterInput, LogLineConnection
+from app.metrics.graphql import MetricSeries, MetricsInput, metrics_of
 
 if TYPE_CHECKING:
     from app.deployments.graphql import Deployment, Release
@@ -74,6 +77,7 @@ class EnvVar(FromRow):
         scope = await info.context.scope_of_instance(place.app_id, place.environment_id)
         if not await info.context.allows(scope, Permission.ENV_VARS_READ):
             return None
+        await info.context.shown_values.tell(self.instance_id, self.name)
         row = cast("models.EnvVar", self)  # whose columns it has
         return open_value(info.context.container.secret_box, row)
 
@@ -168,6 +172,22 @@ class Instance(Node):
         status=(list[models.DeploymentStatus] | None, None),
         description="Newest first.",
     )
+
+    @strawberry.field(description="What it used and served, over a time.")
+    async def metrics(self, info: Info, input: MetricsInput) -> list[MetricSeries]:
+        return await metrics_of(info, self.id, input)
+
+    @strawberry.field(description="What its containers write.")
+    async def logs(
+        self,
+        info: Info,
+        filter: LogFilterInput | None = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> LogLineConnection:
+        return await logs.page_of(info.context, self.id, filter, first, after, last, before)
 
 
 def staged(changes: plan.PendingChanges) -> StagedChanges | None:

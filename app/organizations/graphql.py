@@ -11,9 +11,19 @@ from sqlalchemy import Select, literal
 from app import models
 from app.access import find, members, users
 from app.access.actor import Actor
+from app.access.permissions import Permission
 from app.access.scope import Scope
+from app.audit.graphql import AUDIT_LOG, AuditEntry, AuditLogFilter, filter_of
 from app.db import WriteSession
-from app.graphql.connection import EVERYWHERE, Connection, Listing
+from app.graphql.connection import (
+    EVERYWHERE,
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Listing,
+)
 from app.graphql.context import Info
 from app.graphql.fields import entry, found, one, page
 from app.graphql.idempotency import Key
@@ -21,6 +31,7 @@ from app.graphql.lookup import by_columns
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shown, shows
 from app.graphql.sources import Argument
+from app.invitations.graphql import INVITATIONS, Invitation
 from app.names import is_slug
 from app.organizations import service
 from app.quotas.graphql import Quota, quota_of
@@ -73,6 +84,33 @@ class Organization(Node):
     )
 
     members: Connection[MembershipType] = page(MEMBERS)
+
+    @strawberry.field(description="Those that are open, newest first; for admins and owners.")
+    async def invitations(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Invitation]:
+        await info.context.require(Scope(self.id), Permission.MEMBERS_WRITE)
+        return await info.context.connection(INVITATIONS, self.id, first, after, last, before)
+
+    @strawberry.field(description="Newest first; for admins and owners.")
+    async def audit_log(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: AuditLogFilter | None = None,
+    ) -> Connection[AuditEntry]:
+        await info.context.require(Scope(self.id), Permission.AUDIT_READ)
+        return await info.context.connection(
+            AUDIT_LOG, self.id, first, after, last, before, filter=filter_of(filter)
+        )
 
 
 @shows(models.Membership)

@@ -10,6 +10,8 @@ import strawberry
 from app import models
 from app.access import find
 from app.access.actor import Actor
+from app.access.graphql import PROJECT_MEMBERS, ProjectMembership
+from app.access.scope import Scope
 from app.db import WriteSession
 from app.graphql.connection import Connection, Listing
 from app.graphql.context import Info
@@ -90,6 +92,16 @@ class Project(Node):
     app: AppType | None = found(APP, "id", slug=str)
 
     apps: Connection[AppType] = page(APPS, description="By slug.")
+
+    @strawberry.field(
+        description="The viewer's own role here, the stronger of those in the organization and the project."
+    )
+    async def viewer_role(self, info: Info) -> models.Role | None:
+        return await info.context.role_in(Scope(self.organization_id, self.id))
+
+    members: Connection[ProjectMembership] = page(
+        PROJECT_MEMBERS, description="Who has a role of their own in this project."
+    )
 
 
 @strawberry.input
