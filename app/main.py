@@ -12,9 +12,10 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from app import faults, log, loop
+from app import faults, log, loop, tracing
 from app.container import Container, database_url, open_container
-from app.http import auth, health, landing, presence
+from app.http import auth, health, landing, metrics, presence
+from app.http.measured import Answers, Measured
 from app.http.protocol import BoundedProtocol
 from app.http.rate_limits import RateLimitMiddleware
 from app.live.sockets import MAX_MESSAGE_BYTES, PING_SECONDS
@@ -37,9 +38,17 @@ def create_app(container: Container) -> Starlette:
     from app.graphql.asgi import graphql_app
 
     graphql = graphql_app(container)
-    limited = Middleware(RateLimitMiddleware, container.settings)
+    answers: dict[tuple[str, str], Answers] = {}
     application = Starlette(
-        routes=_routes(container, graphql), lifespan=lifespan, middleware=[limited]
+        routes=[
+            *_routes(container, graphql),
+            metrics.route(container.settings, container.database, answers),
+        ],
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Measured, answers),
+            Middleware(RateLimitMiddleware, container.settings),
+        ],
     )
     # A redirect to the other spelling of a path would lead to whatever host the request names.
     application.router.redirect_slashes = False
@@ -105,10 +114,12 @@ async def serve(settings: Settings) -> None:
     await migrate_if_behind(database_url(settings))
     container = await open_container(settings, role="api")
     try:
+        tracing.configure(settings, role="api", database=container.database)
         application = create_app(container)
-        config = server_config(settings, application)
+        config = server_config(settings, tracing.traced(application))
         await Server(config, stop_streams=application.state.stop_streams).serve()
     finally:
+        tracing.close()
         await container.close()
 
 

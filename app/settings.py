@@ -67,6 +67,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     consul_token: str = ""
     traefik_api: str = ""
     """``http://host:port`` of Traefik's API: asked whether a release is routed, where it is set."""
+    traefik_metrics: str = ""
+    """``http://host:port/metrics`` of every Traefik, separated by commas; by default of the one whose API
+    is known."""
+    metrics_period_seconds: int = 60
+    metrics_keep_hours: int = 26
+    """What instances used and served can be looked up for so long."""
+    metrics_token: str = ""
+    """Prometheus reads ``/metrics`` with this as its bearer token; without it the page does not exist."""
+    otlp_endpoint: str = ""
+    """``http://host:4318`` of an OpenTelemetry collector: traces go there, when it is set."""
     registry: str = ""
     """``host:port`` of the image registry; required to run Dockerfile apps on Nomad."""
     session_idle_hours: int = 7 * 24
@@ -100,6 +110,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Credentials that were no good, from one address; those that have worked before go on working."""
     rate_limit_sign_in: str = "10/minute"
     """Passwords and one-time links tried from one address; on one account ten times as many."""
+    outbound_allowed_networks: str = ""
+    """Networks, separated by commas, that users' webhooks and remotes may lead to although they are not
+    public: an internal git server, say. Empty: none."""
     secret_key: str = ""
     """Base64 of 32 bytes; empty means the generated file ``{home}/secret.key`` (mode 0600)."""
     build_timeout_seconds: int = 900
@@ -123,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: int = 15
     ready_file: str = ""
     """Touched by a worker when it has begun to look for work."""
+    events_keep_days: int = 30
     live_connections: int = 5000
     """WebSockets and event streams that one API process holds open at most."""
     live_connections_per_address: int = 1000

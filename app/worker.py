@@ -6,10 +6,11 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from app import faults, log, loop
+from app import faults, log, loop, tracing
 from app.container import Container, database_url, open_container
 from app.migrate import migrate_if_behind
 from app.reconcile.driver import Driver
@@ -21,13 +22,16 @@ logger = logging.getLogger("app.worker")
 
 def reconcilers(container: Container) -> Sequence[Reconciler]:
     """Every kind of background work."""
+    from app.adapters.traefik.requests import TraefikRequests, router_pages
     from app.builds.prune import PruneReconciler
     from app.builds.reconcile import BuildReconciler
     from app.builds.service import ensure
     from app.drift.reconcile import DriftReconciler
     from app.environments.previews import PreviewMaker
     from app.environments.reconcile import PreviewReconciler
+    from app.events.reconcile import ContainersReconciler, EventPruneReconciler
     from app.logs.collect import CopiesReconciler, LogPruneReconciler, LogsReconciler
+    from app.metrics.reconcile import MetricsReconciler
     from app.pushes.reconcile import PushReconciler, RepositoryReconciler
     from app.rollouts.reconcile import InstanceReconciler
     from app.teardown.reconcile import TeardownReconciler
@@ -56,6 +60,15 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
         CopiesReconciler(database, container.scheduler),
         LogsReconciler(database, container.scheduler, container.logs),
         LogPruneReconciler(database, container.logs, settings),
+        ContainersReconciler(database, container.scheduler),
+        EventPruneReconciler(database, keep=timedelta(days=settings.events_keep_days)),
+        MetricsReconciler(
+            database,
+            container.scheduler,
+            TraefikRequests(router_pages(settings, container.engine)),
+            period_seconds=settings.metrics_period_seconds,
+            keep=timedelta(hours=settings.metrics_keep_hours),
+        ),
         PruneReconciler(database, container.builder, container.slugs, settings),
     )
 
@@ -70,6 +83,7 @@ async def work(settings: Settings) -> None:
     await migrate_if_behind(database_url(settings))
     container = await open_container(settings, role="worker")
     try:
+        tracing.configure(settings, role="worker", database=container.database)
         driver = Driver(
             container.database,
             reconcilers(container),
@@ -82,6 +96,7 @@ async def work(settings: Settings) -> None:
             Path(settings.ready_file).touch()
         await driver.run(stop)
     finally:
+        tracing.close()
         await container.close()
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from app.metrics.plan import BOUNDS
+
 
 async def _nothing() -> None:
     return None
@@ -252,6 +254,8 @@ def traefik(
             f"--entrypoints.traefik.address=127.0.0.1:{ports.api}",
             "--api.insecure=true",
             "--ping=true",
+            f"--metrics.prometheus.buckets={','.join(map(str, BOUNDS))}",
+            "--metrics.prometheus.addentrypointslabels=false",
             f"{catalog}.endpoint.address={consul_address}",
             *token,
             f"{catalog}.watch=true",

@@ -15,7 +15,7 @@ from app.models.deployment import (
     Release,
     StepStatus,
 )
-from app.models.event import Event, EventKind
+from app.models.event import Event, EventKind, KnownContainer
 from app.models.idempotency import IdempotencyKey
 from app.models.identity import Invitation, PasswordLink, UserIdentity, UserSession
 from app.models.metric import MetricSample

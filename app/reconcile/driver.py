@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import tracing
 from app.db import Database
 from app.models import ReconcilerStatus
 from app.reconcile.lane import Lane, Running
@@ -187,7 +188,7 @@ class Driver:
 
     async def _while_held(self, reconciler: Reconciler, lease: HeldLease, running: Running) -> None:
         """Reconcile; stop the reconciler when the lease is lost."""
-        work = asyncio.create_task(reconciler.reconcile(lease.key, lease))
+        work = asyncio.create_task(_traced(reconciler, lease))
         running.work = work
         lost = asyncio.create_task(lease.lost.wait())
         try:
@@ -251,3 +252,8 @@ class Driver:
 
 def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:2000]
+
+
+async def _traced(reconciler: Reconciler, lease: HeldLease) -> None:
+    with tracing.span(f"reconcile {reconciler.kind}", key=lease.key):
+        await reconciler.reconcile(lease.key, lease)

@@ -769,6 +769,24 @@ def upgrade() -> None:
     op.create_index("ix_event_instance_id_id", "event", ["instance_id", "id"], unique=False)
     op.create_index("ix_event_organization_id_id", "event", ["organization_id", "id"], unique=False)
     op.create_table(
+        "known_container",
+        sa.Column("instance_id", sa.String(length=40), nullable=False),
+        sa.Column("id", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("release_id", sa.String(length=40), nullable=False),
+        sa.Column("started", sa.Boolean(), nullable=False),
+        sa.Column("ended", sa.Boolean(), nullable=False),
+        sa.Column("healthy", sa.Boolean(), nullable=False),
+        sa.Column("restarts", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["instance_id"],
+            ["instance.id"],
+            name=op.f("fk_known_container_instance_id_instance"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("instance_id", "id", name=op.f("pk_known_container")),
+    )
+    op.create_table(
         "project_membership",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("project_id", sa.String(length=40), nullable=False),

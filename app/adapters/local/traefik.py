@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from app.errors import ExternalFailure
+from app.metrics.plan import BOUNDS
 from app.settings import Settings
 
 
@@ -38,6 +39,13 @@ def static_configuration(settings: Settings) -> bytes:
         },
         "api": {"insecure": True, "dashboard": True, "disableDashboardAd": True},
         "ping": {},
+        "metrics": {
+            "prometheus": {
+                "buckets": list(BOUNDS),
+                "addEntryPointsLabels": False,
+                "addServicesLabels": True,
+            }
+        },
         "providers": {
             "providersThrottleDuration": "100ms",
             "http": {

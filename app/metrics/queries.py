@@ -1,0 +1,154 @@
+"""Every SELECT of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.metrics.plan import Requests, Sample
+from app.models import (
+    TERMINAL_STATUSES,
+    App,
+    Build,
+    BuildStatus,
+    Deployment,
+    Environment,
+    Instance,
+    MetricSample,
+    Organization,
+    Project,
+    Push,
+    PushStatus,
+    ReconcilerStatus,
+)
+from app.ports.scheduler import JobRef
+from jobs.render import job_id_of, namespace_of
+
+
+async def instances_by_job(session: AsyncSession) -> Mapping[JobRef, str]:
+    statement = (
+        select(Instance.id, Organization.slug, Project.slug, App.slug, Environment.slug)
+        .join(App, Instance.app_id == App.id)
+        .join(Environment, Instance.environment_id == Environment.id)
+        .join(Project, App.project_id == Project.id)
+        .join(Organization, Project.organization_id == Organization.id)
+    )
+    return {
+        JobRef(namespace_of(organization), job_id_of(project, app, environment)): identifier
+        for identifier, organization, project, app, environment in await session.execute(statement)
+    }
+
+
+async def samples(
+    session: AsyncSession, instance_id: str, start: datetime, end: datetime
+) -> Sequence[Sample]:
+    """Those that end in the range, oldest first."""
+    statement = (
+        select(
+            MetricSample.at,
+            MetricSample.copies,
+            MetricSample.cpu_millis,
+            MetricSample.memory_bytes,
+            MetricSample.requests,
+            MetricSample.errors,
+            MetricSample.latencies,
+        )
+        .where(MetricSample.instance_id == instance_id)
+        .where(MetricSample.at >= start, MetricSample.at < end)
+        .order_by(MetricSample.at)
+    )
+    return [
+        Sample(at, copies, cpu, memory, Requests(total, errors, tuple(latencies)))
+        for at, copies, cpu, memory, total, errors, latencies in await session.execute(statement)
+    ]
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The newest sample of an instance; ``place`` is organization, project, app and environment."""
+
+    place: tuple[str, str, str, str]
+    at: datetime
+    copies: int
+    cpu_millis: int
+    memory_bytes: int
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class State:
+    deployments: dict[str, int]
+    builds: dict[str, int]
+    pushes: int
+    reconcilers: dict[str, dict[str, Any]]
+    """By kind, the driver's detail, with ``finished_at`` in Unix seconds."""
+    instances: Sequence[Latest]
+
+
+async def state(session: AsyncSession) -> State:
+    """What ``/metrics`` shows of the platform."""
+    return State(
+        deployments=await _by_status(session, Deployment.status, TERMINAL_STATUSES),
+        builds=await _by_status(session, Build.status, ENDED_BUILDS),
+        pushes=(
+            await session.execute(
+                select(func.count()).select_from(Push).where(Push.status == PushStatus.RECEIVED)
+            )
+        ).scalar_one(),
+        reconcilers={
+            row.name: {
+                **row.detail,
+                "finished_at": row.last_finished_at.timestamp() if row.last_finished_at else None,
+            }
+            for row in await session.scalars(select(ReconcilerStatus))
+        },
+        instances=await _latest(session),
+    )
+
+
+ENDED_BUILDS = (BuildStatus.SUCCEEDED, BuildStatus.FAILED, BuildStatus.CANCELED)
+
+
+async def _by_status(
+    session: AsyncSession, column: InstrumentedAttribute[Any], ended: Collection[Any]
+) -> dict[str, int]:
+    statement = select(column, func.count()).where(column.not_in(ended)).group_by(column)
+    return {status.value: count for status, count in await session.execute(statement)}
+
+
+async def _latest(session: AsyncSession) -> Sequence[Latest]:
+    newest = (
+        select(MetricSample)
+        .where(MetricSample.instance_id == Instance.id)
+        .order_by(MetricSample.at.desc())
+        .limit(1)
+        .lateral()
+    )
+    statement = (
+        select(
+            Organization.slug,
+            Project.slug,
+            App.slug,
+            Environment.slug,
+            newest.c.at,
+            newest.c.copies,
+            newest.c.cpu_millis,
+            newest.c.memory_bytes,
+            newest.c.requests,
+            newest.c.errors,
+        )
+        .select_from(Instance)
+        .join(newest, true())
+        .join(App, Instance.app_id == App.id)
+        .join(Environment, Instance.environment_id == Environment.id)
+        .join(Project, App.project_id == Project.id)
+        .join(Organization, Project.organization_id == Organization.id)
+    )
+    return [Latest(tuple(row[:4]), *row[4:]) for row in await session.execute(statement)]
