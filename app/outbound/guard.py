@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from app.errors import InvalidInput
+from app.settings import Settings
 
 MAX_URL = 2000
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -98,6 +99,11 @@ def _is_public(address: Address) -> bool:
         and not (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
         and not any(address.version == net.version and address in net for net in _REFUSED)
     )
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Raises InvalidInput."""
+    return Guard(parse_networks(settings.outbound_allowed_networks))
 
 
 def parse_networks(value: str) -> tuple[Network, ...]:
