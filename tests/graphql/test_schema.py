@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,20 +24,38 @@ def test_check_fails_and_says_what_to_type_when_it_is_not(
     stale.write_text(sdl().replace("displayName", "shownName"))
     monkeypatch.setattr(export, "COMMITTED", stale)
     assert export.main(["--check"]) == 1
-    assert "python -m app.graphql.export" in capsys.readouterr().err
+    assert "make schema" in capsys.readouterr().err
     assert export.main([]) == 0
     assert export.main(["--check"]) == 0
 
 
-def test_a_removed_field_is_a_breaking_change_and_an_added_one_is_not(tmp_path: Path) -> None:
-    before = tmp_path / "before.graphql"
-    before.write_text(
-        sdl().replace("type App implements Node {", "type App implements Node {\n  gone: Int\n")
-    )
-    assert export.main(["--against", str(before)]) == 1
-    before.write_text(sdl().replace("  gitRemoteUrl: String!\n", ""))
-    assert export.main(["--against", str(before)]) == 0
-    assert [c.description for c in export.breaking_changes(sdl(), "type Query { x: Int }")]
+def test_a_break_is_refused_until_the_docs_tell_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    released, record = tmp_path / "released.graphql", tmp_path / "api-changes.md"
+    monkeypatch.setattr(export, "RELEASED", released)
+    monkeypatch.setattr(export, "CHANGES", record)
+    record.write_text("None.")
+    released.write_text(sdl().replace("  gitRemoteUrl: String!\n", ""))
+    assert export.main(["--check"]) == 0
+    app = "type App implements Node {"
+    released.write_text(sdl().replace(app, f"{app}\n  gone: Int\n"))
+    assert export.main(["--check"]) == 1
+    told = capsys.readouterr().err
+    assert "App.gone" in told
+    record.write_text(told)
+    assert export.main(["--check"]) == 0
+
+
+_REASON = re.compile(r"Use `\w+`.*\. Until \d{4}-\d{2}-\d{2}\.")
+
+
+def test_what_is_deprecated_says_what_to_use_and_until_when() -> None:
+    for kind in core_schema().type_map.values():
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            for name, field in kind.fields.items():
+                if field.deprecation_reason:
+                    assert _REASON.match(field.deprecation_reason), f"{kind.name}.{name}"
 
 
 def test_it_parses_as_sdl_and_every_id_is_of_a_node() -> None:
