@@ -15,9 +15,11 @@ from typing import Literal
 from app.crypto import SecretBox, load_secret_box
 from app.db import Database
 from app.errors import ExternalFailure
+from app.live.fanout import Fanouts
+from app.logs.feed import feeds
 from app.ports.builder import Builder, SlugStore
 from app.ports.ingress import Ingress
-from app.ports.logs import LogStore
+from app.ports.logs import LogLine, LogStore
 from app.ports.repositories import Repositories
 from app.ports.scheduler import Scheduler
 from app.reconcile.wake import WakeListener
@@ -40,6 +42,8 @@ class Container:
     scheduler: Scheduler
     ingress: Ingress
     logs: LogStore
+    log_feeds: Fanouts[LogLine]
+    """What the process shows of them live."""
     wakes: WakeListener
     """Hears of committed changes, once whoever waits for one has started it."""
     _closing: AsyncExitStack
@@ -81,6 +85,7 @@ async def open_container(settings: Settings, *, role: Role) -> Container:
         builder = _builder(settings, engine, slugs) if role == "worker" else None
         if builder is not None:
             stack.push_async_callback(builder.close)
+        logs = _logs(settings)
         return Container(
             settings=settings,
             engine=engine,
@@ -90,7 +95,8 @@ async def open_container(settings: Settings, *, role: Role) -> Container:
             slugs=slugs,
             scheduler=scheduler,
             ingress=ingress,
-            logs=_logs(settings),
+            logs=logs,
+            log_feeds=feeds(logs),
             wakes=wakes,
             _closing=stack.pop_all(),
             _builder=builder,

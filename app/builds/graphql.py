@@ -22,7 +22,7 @@ LOG = Listing(
 
 
 @shows(models.BuildLogLine)
-@strawberry.type
+@strawberry.type(name="BuildLogLine")
 class LogLine(FromRow):
     message: str = column("text")
     timestamp: datetime = column("created_at")

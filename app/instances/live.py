@@ -24,6 +24,7 @@ from jobs.render import job_id_of, namespace_of, service_name_of
 
 @strawberry.type(description="One running copy: a container, or a supervised process.")
 class Container:
+    container_id: str = strawberry.field(description="The engine's; a line of its log names it.")
     name: str
     state: AllocationState
     healthy: bool = strawberry.field(description="Its check passes: it is sent requests.")
@@ -66,6 +67,7 @@ async def containers(context: Context, instance: models.Instance) -> list[Contai
 def _containers(allocations: Sequence[Allocation]) -> list[Container]:
     return [
         Container(
+            container_id=each.id,
             name=each.name,
             state=each.state,
             healthy=each.healthy,

@@ -1,7 +1,7 @@
 """The reconcilers of logs.
 
 ``CopiesReconciler``: one worker watches which containers there are, and wakes the instance of each that came,
-ended or went. ``LogsReconciler``: under an instance's lease, one follow for each of its containers that is
+ended or went; where one has only changed, who tells of it (``app/events/reconcile.py``). ``LogsReconciler``: under an instance's lease, one follow for each of its containers that is
 not read to its end, for as long as there are any. ``LogPruneReconciler``: keeps logs within their bounds,
 and removes those of instances that are gone.
 """
@@ -14,10 +14,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from app.db import Database
+from app.events import containers
 from app.logs import queries
 from app.logs.container import Container
 from app.ports.logs import LogStore, LogWriter
-from app.ports.scheduler import CopySummary, JobRef, Scheduler
+from app.ports.scheduler import CopySummary, CopyWatch, JobRef, Scheduler
 from app.reconcile.lease import HeldLease
 from app.settings import Settings
 
@@ -45,23 +46,34 @@ class CopiesReconciler:
         """For as long as the lease holds. The first look wakes whatever is unfinished."""
         if key != _ALL:
             return
-        known: Mapping[tuple[JobRef, str], bool] = {}
-        cursor = ""
+        known = CopyWatch({}, "")
         while True:
-            seen = await self._scheduler.watch_copies(cursor, timeout=_WATCH_SECONDS)
-            changed = {copy[0] for copy, ended in seen.copies.items() if known.get(copy) != ended}
-            changed |= {copy[0] for copy in known.keys() - seen.copies.keys()}
-            known, cursor = seen.copies, seen.cursor
+            seen = await self._scheduler.watch_copies(known.cursor, timeout=_WATCH_SECONDS)
+            to_collect = _differing(known.copies, seen.copies)
+            changed = to_collect | _differing(known.marks, seen.marks)
+            known = seen
             if changed:
-                await self._wake(changed, lease)
+                await self._wake(changed, to_collect, lease)
             await asyncio.sleep(_BETWEEN_WAKES)
 
-    async def _wake(self, refs: Collection[JobRef], lease: HeldLease) -> None:
+    async def _wake(
+        self, changed: Collection[JobRef], to_collect: Collection[JobRef], lease: HeldLease
+    ) -> None:
         async with self._database.write_transaction() as session:
             await lease.guard(session)
-            found = await queries.instances_of(session, refs)
-            for instance_id in found.values():
-                await session.wake(queries.KIND, instance_id)
+            found = await queries.instances_of(session, changed)
+            for ref, instance_id in found.items():
+                await session.wake(containers.KIND, instance_id)
+                if ref in to_collect:
+                    await session.wake(queries.KIND, instance_id)
+
+
+def _differing(
+    before: Mapping[tuple[JobRef, str], object], now: Mapping[tuple[JobRef, str], object]
+) -> set[JobRef]:
+    """Jobs of which a copy came, went or is another than before."""
+    gone = {ref for ref, _ in before.keys() - now.keys()}
+    return gone | {copy[0] for copy, value in now.items() if before.get(copy) != value}
 
 
 class LogsReconciler:

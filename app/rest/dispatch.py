@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.access.actor import Actor
 from app.access.authenticate import authenticate
 from app.errors import InvalidInput, Unauthenticated
 from app.ids import new_id
-from app.rest.endpoint import Answer, Call, Endpoint, Given, RestContainer
+from app.rest.endpoint import Answer, Call, Endpoint, Given, PlainText, RestContainer
 from app.rest.errors import BodyTooLarge, MalformedBody, NoSuchMethod, NoSuchPath, failed
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -50,6 +50,8 @@ class PathApp:
         answer = await self._handle(endpoint, request, actor)
         if answer is None:
             return Response(status_code=endpoint.status)
+        if isinstance(answer, PlainText):
+            return PlainTextResponse(answer.text, endpoint.status)
         body = msgspec.json.encode(answer)
         return Response(body, endpoint.status, media_type="application/json")
 

@@ -12,6 +12,7 @@ import msgspec
 from app.access.actor import Actor
 from app.crypto import SecretBox
 from app.db import Database, ReadSession, WriteSession
+from app.ports.logs import LogStore
 from app.ports.repositories import Repositories
 from app.settings import Settings
 
@@ -29,6 +30,8 @@ class RestContainer(Protocol):
     def secret_box(self) -> SecretBox: ...
     @property
     def repositories(self) -> Repositories: ...
+    @property
+    def logs(self) -> LogStore: ...
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -41,6 +44,12 @@ class Nothing(Given, frozen=True):
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a client is sent."""
+
+
+class PlainText(Answer, frozen=True):
+    """Sent as ``text/plain`` instead of JSON."""
+
+    text: str
 
 
 S = TypeVar("S")

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from app.rest.endpoint import Endpoint, Nothing
+from app.rest.endpoint import Endpoint, Nothing, PlainText
 from app.rest.errors import ErrorAnswer
 
 _REF = "#/components/schemas/{name}"
@@ -40,6 +40,7 @@ def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     types: set[Any] = {ErrorAnswer}
     types |= {endpoint.input for endpoint in endpoints if endpoint.takes_body}
     types |= {endpoint.answer for endpoint in endpoints if endpoint.answer is not None}
+    types.discard(PlainText)
     ordered = sorted(types, key=lambda kind: str(kind.__name__))
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_REF)
     return dict(sorted(schemas.items()))
@@ -64,6 +65,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _success(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.answer is None:
         return {"description": "Done."}
+    if endpoint.answer is PlainText:
+        text = {"text/plain": {"schema": {"type": "string"}}}
+        return {"description": endpoint.summary, "content": text}
     return {"description": endpoint.summary, "content": _json(endpoint.answer)}
 
 

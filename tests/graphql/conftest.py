@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 import httpx2
@@ -16,12 +17,16 @@ from sqlalchemy import event
 from app.access.actor import Actor
 from app.adapters.memory.ingress import MemoryIngress
 from app.adapters.memory.scheduler import MemoryScheduler
+from app.adapters.segments.store import SegmentStore
 from app.crypto import SecretBox
 from app.db import Database
 from app.errors import NotFound
 from app.graphql.asgi import graphql_app
+from app.live.fanout import Fanouts
+from app.logs.feed import feeds
 from app.models import User
 from app.ports.builder import SlugStore
+from app.ports.logs import LogLine, LogStore
 from app.ports.repositories import Commit, Repositories
 from app.reconcile.wake import WakeListener
 from app.settings import Settings
@@ -69,6 +74,19 @@ class Platform:
     @cached_property
     def wakes(self) -> WakeListener:
         return WakeListener(self.database.url)
+
+    @cached_property
+    def logs(self) -> LogStore:
+        return SegmentStore(
+            self.settings.home_path / "logs",
+            keep_bytes=1 << 20,
+            keep=timedelta(hours=1),
+            poll_seconds=0.005,
+        )
+
+    @cached_property
+    def log_feeds(self) -> Fanouts[LogLine]:
+        return feeds(self.logs)
 
     @cached_property
     def ingress(self) -> MemoryIngress:
@@ -138,8 +156,12 @@ def repositories() -> OneCommit:
 
 
 @pytest.fixture
-async def platform(database: Database, secret_box: SecretBox, repositories: OneCommit) -> Platform:
-    settings = Settings(wildcard_base=BASE, public_url="https://paas.example.com")
+async def platform(
+    database: Database, secret_box: SecretBox, repositories: OneCommit, tmp_path: Path
+) -> Platform:
+    settings = Settings(
+        home=str(tmp_path), wildcard_base=BASE, public_url="https://paas.example.com"
+    )
     return Platform(database, secret_box, cast("Repositories", repositories), settings)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,10 +16,12 @@ from starlette.applications import Starlette
 from app import rest
 from app.access import members, users
 from app.access.actor import OPERATOR
+from app.adapters.segments.store import SegmentStore
 from app.crypto import SecretBox
 from app.db import Database
 from app.models import Role
 from app.organizations import service as organizations
+from app.ports.logs import LogStore
 from app.ports.repositories import Repositories
 from app.settings import Settings
 from app.tokens import service as tokens
@@ -34,6 +38,11 @@ class Wiring:
     database: Database
     secret_box: SecretBox
     repositories: Repositories
+
+    @cached_property
+    def logs(self) -> LogStore:
+        folder = self.settings.home_path / "logs"
+        return SegmentStore(folder, keep_bytes=1 << 20, keep=timedelta(hours=1))
 
 
 @dataclass

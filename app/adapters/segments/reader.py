@@ -127,19 +127,19 @@ def _between(
     first = holding(found, after)
     last = len(found) - 1 if before is None else holding(found, before)
     if since is not None:
-        while first < last and _starts_before(found[first + 1], since):
+        while first < last and _starts_before(found[first + 1], since, if_empty=False):
             first += 1
     if until is not None:
-        while first < last and not _starts_before(found[last], until):
+        while first < last and not _starts_before(found[last], until, if_empty=True):
             last -= 1
     return found[first : last + 1]
 
 
-def _starts_before(segment: Segment, micros: int) -> bool:
-    """Whether its first line is older; one without lines is taken for old."""
+def _starts_before(segment: Segment, micros: int, *, if_empty: bool) -> bool:
+    """Whether its first line is older; ``if_empty``: the answer for a segment without lines."""
     with _opened(segment) as descriptor:
         found = _time_after(descriptor, 0, BLOCK)
-    return found is None or found[1] < micros
+    return if_empty if found is None else found[1] < micros
 
 
 def _span(
