@@ -88,7 +88,7 @@ def build_lines(
     position = after
 
     def subscribe() -> Iterator[BuildLogLines]:
-        return build_log_lines(client, deployment_id=deployment_id, after=position)
+        return build_log_lines(client, id=deployment_id, after=position)
 
     for event in resumed(subscribe):
         yield from event.lines

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -78,6 +79,20 @@ class Terminal:
         ran = await self.paas(*arguments, stdin=stdin)
         assert ran.code == 0, ran
         return ran
+
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """As a process of its own, for what does not end by itself."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app.cli.main",
+            *arguments,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
 
     async def git(self, *arguments: str) -> str:
         done = await asyncio.to_thread(

@@ -66,6 +66,7 @@ Permission = Literal[
     "PROJECT_WRITE",
     "READ",
     "SCALE",
+    "WEBHOOKS_WRITE",
 ]
 
 
