@@ -32,16 +32,21 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     from app.events.reconcile import ContainersReconciler, EventPruneReconciler
     from app.logs.collect import CopiesReconciler, LogPruneReconciler, LogsReconciler
     from app.metrics.reconcile import MetricsReconciler
+    from app.outbound.client import Outbound
+    from app.outbound.guard import guard_of
     from app.pushes.reconcile import PushReconciler, RepositoryReconciler
     from app.rollouts.reconcile import InstanceReconciler
     from app.teardown.reconcile import TeardownReconciler
+    from app.webhooks.reconcile import WebhookReconciler
 
+    outbound = Outbound(guard_of(container.settings))
     settings, database, box = container.settings, container.database, container.secret_box
     # A slug runs on either engine, but not an image that only this machine's Docker holds.
     profile = f"{container.engine} {settings.registry}"
     return (
         PushReconciler(database, container.repositories, PreviewMaker(box, settings.wildcard_base)),
         PreviewReconciler(database, container.repositories),
+        WebhookReconciler(database, box, outbound),
         RepositoryReconciler(container.repositories),
         BuildReconciler(
             database, box, container.repositories, container.builder, container.slugs, settings

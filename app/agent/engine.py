@@ -17,7 +17,7 @@ from app.agent.job import JobRunner, Machine
 from app.agent.plan import changes
 from app.agent.ports import Ports
 from app.agent.process import ProcessDriver
-from app.agent.records import JobRecord
+from app.agent.records import CopyRecord, JobRecord
 from app.agent.router import Router
 from app.agent.routing import Backend
 from app.agent.signals import Changes
@@ -205,7 +205,7 @@ class Engine:
     def list_copies(self, ref: JobRef) -> list[CopySummary]:
         job = self._jobs.get(ref)
         return [
-            CopySummary(ref, copy.record.id, copy.record.release_id, copy.record.ended)
+            _copy_summary(ref, copy.record)
             for copy in (job.copies.values() if job is not None else ())
         ]
 
@@ -219,7 +219,7 @@ class Engine:
         ]
 
     async def watch_copies(self, cursor: str, timeout: float) -> tuple[list[CopySummary], str]:
-        """Every job's, once a copy came, ended or went."""
+        """Every job's, once a copy came, changed, ended or went."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
@@ -388,6 +388,11 @@ def _rollout(job: JobRunner) -> Rollout | None:
         healthy=healthy,
         message=record.message,
     )
+
+
+def _copy_summary(ref: JobRef, record: CopyRecord) -> CopySummary:
+    mark = f"{record.restarts} {record.exit_code} {record.healthy}"
+    return CopySummary(ref, record.id, record.release_id, record.ended, mark)
 
 
 def _summary(job: JobRunner) -> JobSummary:

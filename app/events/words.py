@@ -52,6 +52,10 @@ def _scale(payload: _Payload) -> str:
     )
 
 
+def _environment(what: str) -> Callable[[_Payload], str]:
+    return lambda payload: f"The environment {payload.get('slug', '?')} {what}."
+
+
 def _staged(payload: _Payload) -> str:
     return "" if payload.get("deployed", True) else " (staged)"
 
@@ -69,4 +73,9 @@ _SENTENCES: dict[EventKind, Callable[[_Payload], str]] = {
     EventKind.CONTAINER_STOPPED: _container("was stopped"),
     EventKind.VARIABLES_CHANGED: _variables,
     EventKind.SCALE_CHANGED: _scale,
+    EventKind.ENVIRONMENT_CREATED: _environment("was created"),
+    EventKind.ENVIRONMENT_DELETED: _environment("was deleted"),
+    EventKind.WEBHOOK_DISABLED: lambda payload: (
+        f"A webhook was switched off: {payload.get('reason', 'it failed.')}"
+    ),
 }

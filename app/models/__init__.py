@@ -65,6 +65,7 @@ __all__ = [
     "IdempotencyKey",
     "Instance",
     "Invitation",
+    "KnownContainer",
     "Lease",
     "Membership",
     "MetricSample",

@@ -1,11 +1,14 @@
-"""What happened, in the order in which it became visible: for people, subscriptions and webhooks."""
+"""What happened, in the order in which it became visible: for people, subscriptions and webhooks.
+
+And what was last told of each container, since engines say how things are and not what has happened.
+"""
 
 from __future__ import annotations
 
 import enum
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,6 +41,12 @@ class EventKind(enum.StrEnum):
     """Payload: ``set`` and ``unset``, lists of names and never values; ``deployed``."""
     SCALE_CHANGED = "scale.changed"
     """Payload: ``replicas``, ``cpuMillis``, ``memoryMb`` as they are now; ``deployed``."""
+    ENVIRONMENT_CREATED = "environment.created"
+    """Payload: ``slug``, ``branchPattern``, ``isPreview``; so too of the next."""
+    ENVIRONMENT_DELETED = "environment.deleted"
+    """Its apps are being stopped."""
+    WEBHOOK_DISABLED = "webhook.disabled"
+    """The platform switched one off. Payload: ``webhookId``, ``reason``."""
 
 
 class Event(Base):
@@ -67,3 +76,20 @@ class Event(Base):
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     """What may be shown to every member who may read the object: no values of variables."""
     created_at: Mapped[CreatedAt] = mapped_column(index=True)
+
+
+class KnownContainer(Base):
+    """A container as it was when its last event was told; gone with it."""
+
+    __tablename__ = "known_container"
+
+    instance_id: Mapped[str] = mapped_column(
+        ForeignKey("instance.id", ondelete="CASCADE"), primary_key=True
+    )
+    id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    release_id: Mapped[str] = mapped_column(String(40))
+    started: Mapped[bool]
+    ended: Mapped[bool]
+    healthy: Mapped[bool]
+    restarts: Mapped[int]

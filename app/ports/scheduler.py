@@ -150,6 +150,8 @@ class CopySummary:
     release_id: str
     ended: bool
     """It will never write again."""
+    mark: str = ""
+    """Opaque: another one once it has restarted, or its health has changed."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ class CopyWatch:
     copies: Mapping[tuple[JobRef, str], bool]
     """Job and copy id, and whether it has ended."""
     cursor: str
+    marks: Mapping[tuple[JobRef, str], str] = field(default_factory=dict)
+    """``CopySummary.mark`` of each."""
 
 
 @dataclass(frozen=True)
@@ -228,8 +232,8 @@ class Scheduler(Protocol):
         ...
 
     async def watch_copies(self, cursor: str, *, timeout: float) -> CopyWatch:
-        """Every copy of every job, once one came, ended or went since ``cursor``, or after ``timeout``
-        seconds; at once for an empty cursor."""
+        """Every copy of every job, once one came, changed, ended or went since ``cursor``, or after
+        ``timeout`` seconds; at once for an empty cursor."""
         ...
 
     async def usage(self) -> Sequence[CopyUsage]:

@@ -103,7 +103,11 @@ class LocalScheduler:
         copies, cursor = await self._agent.call(
             "GET", "/v1/copies", answer, query=query, timeout=timeout + 15
         )
-        return CopyWatch({(copy.ref, copy.id): copy.ended for copy in copies}, cursor)
+        return CopyWatch(
+            {(copy.ref, copy.id): copy.ended for copy in copies},
+            cursor,
+            {(copy.ref, copy.id): copy.mark for copy in copies},
+        )
 
     async def usage(self) -> Sequence[CopyUsage]:
         found: list[CopyUsage] = await self._agent.call("GET", "/v1/usage", list[CopyUsage])

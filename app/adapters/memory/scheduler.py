@@ -168,11 +168,15 @@ class MemoryScheduler:
                     await self.cluster.anything_changed()
         self._answer()
         copies = {
-            (job.ref, copy.allocation.id): not copy.alive
+            (job.ref, copy.allocation.id): copy
             for job in self.cluster.jobs.values()
             for copy in job.copies
         }
-        return CopyWatch(copies, self.cluster.copies_cursor())
+        return CopyWatch(
+            {key: not copy.alive for key, copy in copies.items()},
+            self.cluster.copies_cursor(),
+            {key: repr(copy.allocation) for key, copy in copies.items()},
+        )
 
     async def follow_output(
         self, ref: JobRef, allocation_id: str, positions: Mapping[Output, str], *, follow: bool

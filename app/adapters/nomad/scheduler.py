@@ -171,11 +171,14 @@ class NomadScheduler:
             index=int(cursor or 0),
             wait=min(timeout, _LONGEST_WAIT),
         )
-        copies = {
-            (JobRef(stub["Namespace"], stub["JobID"]), stub["ID"]): stub["ClientStatus"] in _OVER
-            for stub in _rows(answer)
+        stubs = {
+            (JobRef(stub["Namespace"], stub["JobID"]), stub["ID"]): stub for stub in _rows(answer)
         }
-        return CopyWatch(copies, str(answer.index if answer is not None else 0))
+        return CopyWatch(
+            {copy: stub["ClientStatus"] in _OVER for copy, stub in stubs.items()},
+            str(answer.index if answer is not None else 0),
+            {copy: str(stub["ModifyIndex"]) for copy, stub in stubs.items()},
+        )
 
     async def usage(self) -> Sequence[CopyUsage]:
         """Each client measures its copies by itself, once a second: one question a copy."""
