@@ -17,7 +17,7 @@ from sqlalchemy import delete as sql_delete
 
 from app.access import permissions
 from app.access.actor import Actor
-from app.access.find import place_of, scope_of
+from app.access.find import Place, place_of, scope_of
 from app.access.permissions import Permission, require
 from app.access.scope import Scope
 from app.apps import queries as app_queries
@@ -26,16 +26,17 @@ from app.audit.actions import Action
 from app.crypto import SecretBox
 from app.db import WriteSession
 from app.environments import plan, queries
-from app.environments.service import mark_deleted
+from app.environments.service import mark_deleted, tell
 from app.errors import Forbidden, InvalidInput, LimitReached, NotFound, PreconditionFailed, Taken
 from app.faults import checkpoint
 from app.ids import new_id
 from app.instances.pairs import create_pairs
 from app.instances.secrets import new_variable, open_value
-from app.models import App, Environment, Organization, PreviewRule, Project, User
+from app.models import App, Environment, EventKind, Organization, PreviewRule, Project, User
 from app.names import MAX_BRANCH_PATTERN
 from app.ports.repositories import Repositories
 from app.projects import queries as project_queries
+from app.quotas.service import growing
 from app.refs import BRANCHES
 
 STEPS = ("preview.made", "preview.branch_gone", "preview.expired")
@@ -135,8 +136,15 @@ async def make(
     place = await place_of(session, project)
     _require_place(rule, project, existing, branch)
     source = await _source(session, place.organization, project, rule)
-    environment = await _insert(session, maker, place.organization, project, rule, branch)
-    await _copy(session, maker.box, source, environment)
+    async with session.begin_nested(), growing(session, place.organization.id):
+        environment = await _insert(session, maker, place.organization, project, rule, branch)
+        await _copy(session, maker.box, source, environment)
+    await tell(
+        session,
+        EventKind.ENVIRONMENT_CREATED,
+        Place(place.organization, project, environment),
+        user_id=None,
+    )
     checkpoint("preview.made")
     return environment
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import update as sql_update
 
 from app.access.actor import Actor
-from app.access.find import place_of, scope_of
+from app.access.find import Place, place_of, scope_of
 from app.access.permissions import Permission, require
 from app.apps import queries as app_queries
 from app.audit import log
@@ -16,9 +16,10 @@ from app.audit.actions import Action
 from app.db import WriteSession, flush_or
 from app.environments import queries
 from app.errors import DefaultEnvironment, PreconditionFailed, Taken
+from app.events import service as events
 from app.ids import new_id
 from app.instances.pairs import create_pairs
-from app.models import Environment, Project, Role
+from app.models import Environment, EventKind, Project, Role
 from app.names import valid_branch_pattern, valid_display_name, valid_slug
 from app.projects import queries as project_queries
 from app.quotas.service import growing
@@ -62,6 +63,7 @@ async def create(
         await create_pairs(session, place.organization, project, pairs, wildcard_base=wildcard_base)
     created = f"Created the environment {slug}, for {environment.branch_pattern!r}."
     await log.record(session, actor, Action.ENVIRONMENT_CREATE, place, created)
+    await tell(session, EventKind.ENVIRONMENT_CREATED, place, user_id=actor.user_id)
     return environment
 
 
@@ -134,16 +136,35 @@ async def delete(session: WriteSession, actor: Actor, environment: Environment) 
             f"Preview environments are copied from {environment.slug}.",
             hint="Let the project's preview rule name another environment first, or remove the rule.",
         )
-    await mark_deleted(session, environment)
+    await mark_deleted(session, environment, user_id=actor.user_id)
     deleted = f"Deleted the environment {environment.slug}."
     await log.record(session, actor, Action.ENVIRONMENT_DELETE, place, deleted)
     return environment
 
 
-async def mark_deleted(session: WriteSession, environment: Environment) -> None:
+async def tell(
+    session: WriteSession, kind: EventKind, place: Place, *, user_id: str | None
+) -> None:
+    """An event of the environment at ``place``."""
+    environment, scope = place.environment, place.scope
+    assert environment is not None
+    subject = events.Subject(scope.organization_id, scope.project_id, environment.id)
+    payload = {
+        "slug": environment.slug,
+        "branchPattern": environment.branch_pattern,
+        "isPreview": environment.is_preview,
+    }
+    await events.tell(session, kind, subject, payload, user_id=user_id)
+
+
+async def mark_deleted(
+    session: WriteSession, environment: Environment, *, user_id: str | None = None
+) -> None:
     """Its instances are torn down from the commit on. Whether it may go is the caller's to ask."""
     environment.deleted_at = datetime.now(UTC)
     await session.flush()
+    place = await place_of(session, environment)
+    await tell(session, EventKind.ENVIRONMENT_DELETED, place, user_id=user_id)
     for instance_id in await queries.instance_ids(session, environment.id):
         await session.wake("instance", instance_id)
     await session.wake("teardown", environment.id)
