@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from app import faults, log, loop, tracing
 from app.container import Container, database_url, open_container
+from app.errors import InvalidInput
 from app.http import auth, health, landing, metrics, presence
 from app.http.measured import Answers, Measured
 from app.http.protocol import BoundedProtocol
@@ -74,6 +76,18 @@ def _routes(container: Container, graphql: ASGIApp) -> list[BaseRoute]:
     ]
 
 
+def _proxies(settings: Settings) -> list[str]:
+    """Raises InvalidInput for what is no address: to believe everybody is to believe nobody."""
+    parts = [part.strip() for part in settings.trusted_proxies.split(",") if part.strip()]
+    try:
+        return [str(ipaddress.ip_network(part)) for part in parts]
+    except ValueError as error:
+        raise InvalidInput(
+            f"PAAS_TRUSTED_PROXIES is wrong: {error}.",
+            hint="List addresses and networks, separated by commas: 10.0.0.5, 192.168.0.0/16.",
+        ) from error
+
+
 def server_config(settings: Settings, application: ASGIApp) -> uvicorn.Config:
     """How it listens."""
     return uvicorn.Config(
@@ -82,7 +96,7 @@ def server_config(settings: Settings, application: ASGIApp) -> uvicorn.Config:
         port=settings.api_port,
         http=BoundedProtocol,
         proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=[part.strip() for part in settings.trusted_proxies.split(",")],
+        forwarded_allow_ips=_proxies(settings),
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_SECONDS,

@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from app.db import outage
-from app.errors import InvalidInput, LimitReached, NotFound, PaasError
+from app.errors import InvalidInput, LimitReached, NotFound, PaasError, RateLimited
 from app.rest.endpoint import Answer
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ def failed(error: Exception, request_id: str) -> Response:
         )
     detail = ErrorDetail(code=known.code, message=known.message, field=known.field, hint=known.hint)
     headers = {"WWW-Authenticate": 'Bearer realm="paas"'} if known.http_status == 401 else {}
+    if isinstance(known, RateLimited):
+        headers["Retry-After"] = str(known.retry_after_seconds)
     return Response(
         msgspec.json.encode(ErrorAnswer(error=detail)),
         known.http_status,
