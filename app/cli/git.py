@@ -55,16 +55,16 @@ def run(*arguments: str, folder: Path, environment: Mapping[str, str]) -> str:
     except FileNotFoundError as error:
         raise ClientFailure("git is not installed.", hint="Install it, and try again.") from error
     if done.returncode != 0:
-        raise GitRefused(f"git {arguments[0]} failed: {_told(done.stderr)}")
+        verb = next(word for word in arguments[::2] if word != "-c")
+        raise GitRefused(f"git {verb} failed: {_told(done.stderr)}")
     return done.stdout.strip()
 
 
 def _told(stderr: str) -> str:
-    lines = [
-        line.removeprefix("fatal: ").removeprefix("remote: ").strip()
-        for line in stderr.splitlines()
-    ]
-    return " ".join(line for line in lines if line) or "it did not say why"
+    """Why, in one line: of a refused push the reason alone."""
+    lines = [line.removeprefix("fatal: ").strip() for line in stderr.splitlines()]
+    refused = [line.partition(" (")[2][:-1] for line in lines if "[remote rejected]" in line]
+    return " ".join(refused or filter(None, lines)) or "it did not say why"
 
 
 def clone_of(folder: Path) -> Repository | None:

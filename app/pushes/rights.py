@@ -19,7 +19,7 @@ from app.models import ApiToken, App, Environment, Project, Push, User
 from app.ports.repositories import RefUpdate
 from app.pushes import queries
 from app.pushes.queries import Targets
-from app.refs import ZERO, branch_of
+from app.refs import ZERO, branch_of, tree_of
 from app.tokens.grants import actor_of
 
 
@@ -46,7 +46,14 @@ def _needs(
     update: RefUpdate, scope: Scope, targets: Targets
 ) -> Iterator[tuple[str, Scope, Permission]]:
     """What must be allowed for the ref to move, each with the sentence that says why."""
-    branch = branch_of(update.ref)
+    branch, tree = branch_of(update.ref), tree_of(update.ref)
+    for target in targets.existing:
+        if target.environment.slug == tree:
+            place = _in_environment(scope, target.environment)
+            why = f"{update.ref} belongs to the environment {tree}"
+            yield why, place, Permission.CODE_PUSH
+            yield why, place, Permission.DEPLOY
+            return
     if branch is None:
         yield f"{update.ref} is no branch, and of no environment", scope, Permission.CODE_PUSH
         return

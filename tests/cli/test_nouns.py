@@ -138,3 +138,17 @@ async def test_where_names_come_from(shop: Terminal) -> None:
     undecided = await shop.paas("status", "--project", "blog")
     assert undecided.code == 2
     assert "Which app? Say --app" in undecided.err
+
+
+async def test_environment_is_kept_for_roles_and_let_go(shop: Terminal) -> None:
+    await shop.ok("envs", "protect", "production", "--role", "admin")
+    assert ["Protected for", "owner, admin"] in (await shop.ok("envs", "show", "production")).rows
+    assert (await shop.paas("envs", "protect", "production")).code == 2
+    await shop.ok("envs", "protect", "production", "--off")
+    assert (await shop.ok("envs", "show", "production", "--json")).json["protectedFor"] is None
+
+
+async def test_person_is_invited_with_a_link(shop: Terminal) -> None:
+    invited = await shop.ok("members", "invite", "grace@example.com", "viewer")
+    assert invited.out.startswith(shop.host)
+    assert "good for one use" in invited.err

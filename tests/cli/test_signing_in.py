@@ -88,3 +88,32 @@ async def test_a_token_is_shown_once_listed_and_revoked(shop: Terminal) -> None:
     await shop.ok("tokens", "revoke", "ci")
     assert (await shop.paas("whoami", env={"PAAS_TOKEN": secret, "PAAS_HOST": shop.host})).code == 3
     assert (await shop.paas("tokens", "revoke", "ci")).code == 4
+
+
+async def test_token_of_ci_may_deploy_staging_and_nothing_else(shop: Terminal) -> None:
+    await shop.ok("deploy")
+    arguments = ("ci", "--for", "acme/storefront/*/staging", "--may", "deploy", "--days", "90")
+    secret = (await shop.ok("tokens", "create", *arguments)).out.strip()
+    rows = {row[0]: row[2:4] for row in (await shop.ok("tokens", "list")).rows}
+    assert rows["ci"][0] == "acme/storefront/*/staging"
+    assert "deploy" in rows["ci"][1]
+    ci = {"PAAS_TOKEN": secret, "PAAS_HOST": shop.host, "PAAS_ENV": "staging"}
+    await shop.git("config", "--remove-section", "remote.paas")
+    assert (await shop.paas("deploy", env=ci)).code == 0
+    assert (await shop.paas("status", env=ci)).code == 0
+    elsewhere = await shop.paas("deploy", "--env", "production", env=ci)
+    assert elsewhere.code == 1, elsewhere
+    assert "refs/paas/trees/production belongs to the environment production" in elsewhere.err
+    for refused in (
+        ["deploy", "main", "--env", "production"],
+        ["promote", "production"],
+        ["env", "set", "A=1"],
+        ["scale", "--replicas", "2"],
+        ["tokens", "create", "more"],
+    ):
+        ran = await shop.paas(*refused, env=ci)
+        assert ran.code == 4, (refused, ran)
+    assert (await shop.paas("members", "list", env=ci)).out == ""
+    assert (await shop.ok("deployments", "list", "--json")).json[0]["number"] == 1
+    missing = await shop.paas("tokens", "create", "x", "--for", "acme/nothing")
+    assert missing.code == 4

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -16,6 +18,8 @@ class EnvironmentRow(Struct, frozen=True, kw_only=True, rename="camel"):
     display_name: str
     branch_pattern: str
     is_default: bool
+    is_preview: bool
+    protected_for: list[str] | None
     created_at: datetime
 
 
@@ -103,6 +107,14 @@ class EnvironmentRemove(Struct, frozen=True, kw_only=True, rename="camel"):
     user_errors: list[Refusal]
 
 
+class EnvironmentKeep(Struct, frozen=True, kw_only=True, rename="camel"):
+    environment: EnvironmentRow | None
+    user_errors: list[Refusal]
+
+
+Role = Literal["ADMIN", "DEVELOPER", "OWNER", "VIEWER"]
+
+
 _ENVIRONMENT_LIST = Operation[EnvironmentList | None](
     """
 query EnvironmentList($organization: String!, $project: String!, $after: String) {
@@ -127,6 +139,8 @@ fragment EnvironmentRow on Environment {
   displayName
   branchPattern
   isDefault
+  isPreview
+  protectedFor
   createdAt
 }
 
@@ -174,6 +188,8 @@ fragment EnvironmentRow on Environment {
   displayName
   branchPattern
   isDefault
+  isPreview
+  protectedFor
   createdAt
 }
 """,
@@ -231,6 +247,8 @@ fragment EnvironmentRow on Environment {
   displayName
   branchPattern
   isDefault
+  isPreview
+  protectedFor
   createdAt
 }
 
@@ -268,6 +286,8 @@ fragment EnvironmentRow on Environment {
   displayName
   branchPattern
   isDefault
+  isPreview
+  protectedFor
   createdAt
 }
 
@@ -311,3 +331,44 @@ fragment Refusal on UserError {
 
 def environment_remove(client: Client, *, id: str, confirm: str) -> EnvironmentRemove:
     return client.execute(_ENVIRONMENT_REMOVE, {"id": id, "confirm": confirm})
+
+
+_ENVIRONMENT_KEEP = Operation[EnvironmentKeep](
+    """
+mutation EnvironmentKeep($id: ID!, $roles: [Role!]) {
+  environmentProtect(id: $id, roles: $roles) {
+    environment {
+      ...EnvironmentRow
+    }
+    userErrors {
+      ...Refusal
+    }
+  }
+}
+
+fragment EnvironmentRow on Environment {
+  id
+  slug
+  displayName
+  branchPattern
+  isDefault
+  isPreview
+  protectedFor
+  createdAt
+}
+
+fragment Refusal on UserError {
+  code
+  message
+  field
+  hint
+}
+""",
+    EnvironmentKeep,
+)
+
+
+def environment_keep(
+    client: Client, *, id: str, roles: Sequence[Role] | None = None
+) -> EnvironmentKeep:
+    return client.execute(_ENVIRONMENT_KEEP, {"id": id, "roles": roles})

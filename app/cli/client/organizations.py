@@ -90,6 +90,27 @@ class MemberDrop(Struct, frozen=True, kw_only=True, rename="camel"):
     user_errors: list[Refusal]
 
 
+class MemberInviteInvitation(Struct, frozen=True, kw_only=True, rename="camel"):
+    id: str
+    email: str
+    role: str
+    expires_at: datetime
+
+
+class MemberInvite(Struct, frozen=True, kw_only=True, rename="camel"):
+    invitation: MemberInviteInvitation | None
+    link: str | None
+    sent: bool | None
+    user_errors: list[Refusal]
+
+
+class MemberInviteInput(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    email: str
+    organization_id: str
+    project_id: str | None = None
+    role: Role
+
+
 _ORGANIZATION_LIST = Operation[OrganizationList](
     """
 query OrganizationList($after: String) {
@@ -347,3 +368,36 @@ fragment Refusal on UserError {
 
 def member_drop(client: Client, *, organization_id: str, user: str) -> MemberDrop:
     return client.execute(_MEMBER_DROP, {"organizationId": organization_id, "user": user})
+
+
+_MEMBER_INVITE = Operation[MemberInvite](
+    """
+mutation MemberInvite($input: MemberInviteInput!) {
+  memberInvite(input: $input) {
+    invitation {
+      id
+      email
+      role
+      expiresAt
+    }
+    link
+    sent
+    userErrors {
+      ...Refusal
+    }
+  }
+}
+
+fragment Refusal on UserError {
+  code
+  message
+  field
+  hint
+}
+""",
+    MemberInvite,
+)
+
+
+def member_invite(client: Client, *, input: MemberInviteInput) -> MemberInvite:
+    return client.execute(_MEMBER_INVITE, {"input": input})

@@ -25,6 +25,8 @@ class TokenRow(Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: datetime
     last_used_at: datetime | None
     expires_at: datetime | None
+    permissions: list[str] | None
+    reach: str | None
 
 
 class WhoAmI(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -82,6 +84,10 @@ class TokenEnd(Struct, frozen=True, kw_only=True, rename="camel"):
     user_errors: list[Refusal]
 
 
+class ResourceFind(Struct, frozen=True, kw_only=True, rename="camel"):
+    id: str
+
+
 _WHO_AM_I = Operation[WhoAmI | None](
     """
 query WhoAmI {
@@ -104,6 +110,8 @@ fragment TokenRow on ApiToken {
   createdAt
   lastUsedAt
   expiresAt
+  permissions
+  reach
 }
 """,
     WhoAmI | None,
@@ -136,6 +144,8 @@ fragment TokenRow on ApiToken {
   createdAt
   lastUsedAt
   expiresAt
+  permissions
+  reach
 }
 
 fragment Page on PageInfo {
@@ -172,6 +182,8 @@ fragment TokenRow on ApiToken {
   createdAt
   lastUsedAt
   expiresAt
+  permissions
+  reach
 }
 
 fragment Refusal on UserError {
@@ -209,6 +221,8 @@ fragment TokenRow on ApiToken {
   createdAt
   lastUsedAt
   expiresAt
+  permissions
+  reach
 }
 
 fragment Refusal on UserError {
@@ -224,3 +238,19 @@ fragment Refusal on UserError {
 
 def token_end(client: Client, *, id: str) -> TokenEnd:
     return client.execute(_TOKEN_END, {"id": id})
+
+
+_RESOURCE_FIND = Operation[ResourceFind | None](
+    """
+query ResourceFind($path: String!) {
+  resource(path: $path) {
+    id
+  }
+}
+""",
+    ResourceFind | None,
+)
+
+
+def resource_find(client: Client, *, path: str) -> ResourceFind | None:
+    return client.execute(_RESOURCE_FIND, {"path": path})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import click
 
 from app.cli.client import environments as api
 from app.cli.client.environments import EnvironmentShowProjectEnvironment
+from app.cli.commands.members import ROLES
 from app.cli.commands.projects import the as the_project
 from app.cli.failures import OutOfReach
 from app.cli.output import facts, json_option, print_json, say, table
@@ -64,6 +67,7 @@ def show_env(here: Here, environment: str, as_json: bool) -> None:
             ("Display name", found.display_name),
             ("Branch", found.branch_pattern),
             ("Default", found.is_default),
+            ("Protected for", ", ".join(role.lower() for role in found.protected_for or ())),
             *((each.app.slug, f"{each.status} {each.url}") for each in found.instances.nodes),
         ]
     )
@@ -129,6 +133,32 @@ def update_env(
     )
     api.environment_change(here.client, id=the(here, environment).id, input=change)
     say(f"Changed the environment {environment}.")
+
+
+@envs.command("protect")
+@click.argument("environment", metavar="ENV")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="It, and owners, may deploy there and use its variables; may be repeated.",
+)
+@click.option("--off", is_flag=True, help="Any role may that may elsewhere.")
+@acts_on("org", "project")
+def protect_env(here: Here, environment: str, roles: tuple[str, ...], off: bool) -> None:
+    """Keep an environment for some roles.
+
+    \b
+    paas envs protect production --role admin
+    """
+    if off == bool(roles):
+        raise click.UsageError("Say either which roles (--role), or --off.")
+    kept = None if off else cast("list[api.Role]", [role.upper() for role in roles])
+    api.environment_keep(here.client, id=the(here, environment).id, roles=kept)
+    say(
+        f"{environment} is " + ("for every role." if off else f"for {', '.join(roles)} and owners.")
+    )
 
 
 @envs.command("delete")

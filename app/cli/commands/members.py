@@ -12,7 +12,7 @@ from app.cli.output import json_option, print_json, say, table
 from app.cli.pages import every
 from app.cli.target import Here, acts_on
 
-_ROLES = ["owner", "admin", "developer", "viewer"]
+ROLES = ["owner", "admin", "developer", "viewer"]
 
 
 @click.group()
@@ -22,6 +22,7 @@ def members() -> None:
     \b
     paas members list --org acme
     paas members set ada developer --org acme
+    paas members invite grace@example.com viewer --org acme
     """
 
 
@@ -47,7 +48,7 @@ def list_members(here: Here, as_json: bool) -> None:
 
 @members.command("set")
 @click.argument("user")
-@click.argument("role", type=click.Choice(_ROLES))
+@click.argument("role", type=click.Choice(ROLES))
 @acts_on("org")
 def set_member(here: Here, user: str, role: str) -> None:
     """Add an existing user, or change a member's role."""
@@ -56,6 +57,25 @@ def set_member(here: Here, user: str, role: str) -> None:
     member = api.MemberSetInput(organization_id=found.id, user=user, role=wanted)
     api.member_put(here.client, input=member)
     say(f"{user} is {role} in {found.slug}.")
+
+
+@members.command("invite")
+@click.argument("email")
+@click.argument("role", type=click.Choice(ROLES))
+@json_option
+@acts_on("org")
+def invite_member(here: Here, email: str, role: str, as_json: bool) -> None:
+    """Invite a person who need not be a user yet. Prints the link for them, this once."""
+    found = the_organization(here, None)
+    wanted = api.MemberInviteInput(
+        organization_id=found.id, email=email, role=cast("api.Role", role.upper())
+    )
+    made = api.member_invite(here.client, input=wanted)
+    if as_json:
+        print_json({"invitation": made.invitation, "link": made.link, "sent": made.sent})
+        return
+    click.echo(made.link)
+    say("It was sent by mail, too." if made.sent else "Send it to them: it is good for one use.")
 
 
 @members.command("remove")
