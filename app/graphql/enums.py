@@ -28,6 +28,13 @@ strawberry.enum(models.StepStatus, description="How far a step of a deployment h
 strawberry.enum(models.FailureCode, description="Why a build or a deployment failed.")
 strawberry.enum(models.EventKind, description="The noun, and what happened to it.")
 strawberry.enum(
+    models.DeliveryStatus, description="FAILED: it is not tried again unless asked for."
+)
+strawberry.enum(models.RemoteHost, description="Whose webhooks and statuses a remote speaks.")
+strawberry.enum(
+    models.RemotePushStatus, description="How far the fetch of a push elsewhere has come."
+)
+strawberry.enum(
     LogStream, description="What a line was written to. SYSTEM: the platform's own word among them."
 )
 strawberry.enum(LogLevel, description="How serious a line says that it is.")

@@ -32,6 +32,7 @@ from app.quotas.graphql import QuotaMutations
 from app.reconcile.graphql import ReconcilerQueries
 from app.sessions.graphql import AccountMutations
 from app.tokens.graphql import TokenMutations, ViewerQueries
+from app.webhooks.graphql import WebhookMutations
 
 
 @strawberry.type
@@ -57,6 +58,7 @@ class Mutation(
     DeploymentMutations,
     TokenMutations,
     QuotaMutations,
+    WebhookMutations,
     AccessMutations,
     AccountMutations,
     InvitationMutations,

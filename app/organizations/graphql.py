@@ -36,6 +36,7 @@ from app.names import is_slug
 from app.organizations import service
 from app.quotas.graphql import Quota, quota_of
 from app.tokens.graphql import User
+from app.webhooks.graphql import WEBHOOKS, Webhook
 
 if TYPE_CHECKING:
     from app.projects.graphql import Project
@@ -74,6 +75,26 @@ class Organization(Node):
     @strawberry.field(description="What it holds of the platform, and may hold.")
     async def quota(self, info: Info) -> Quota:
         return await quota_of(info, self.id)
+
+    @strawberry.field(description="For whoever may change them.")
+    async def webhooks(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Webhook]:
+        await info.context.require(Scope(self.id), Permission.WEBHOOKS_WRITE)
+        return await info.context.connection(WEBHOOKS, self.id, first, after, last, before)
+
+    @strawberry.field(description="For whoever may change it; null: there is none of that id.")
+    async def webhook(self, info: Info, id: strawberry.ID) -> Webhook | None:
+        await info.context.require(Scope(self.id), Permission.WEBHOOKS_WRITE)
+        found: Webhook | None = await info.context.shown_or_none(
+            models.Webhook, organization_id=self.id, id=id
+        )
+        return found
 
     project: ProjectType | None = found(
         PROJECT, "id", slug=str, description="Also when it is deleted: its `deletedAt` says so."
