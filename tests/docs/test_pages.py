@@ -11,7 +11,13 @@ from tests.docs.pages import blocks, missing_lines
 from tests.docs.terminal import Terminal, terminal
 from tests.up.platform import temporary_home
 
-PAGES = ["docs/deploying.md", "docs/configuration.md", "docs/api.md", "docs/operating.md"]
+PAGES = [
+    "docs/deploying.md",
+    "docs/configuration.md",
+    "docs/ci.md",
+    "docs/api.md",
+    "docs/operating.md",
+]
 
 
 def test_lines_are_looked_for_in_their_order() -> None:
