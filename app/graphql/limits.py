@@ -25,7 +25,6 @@ from graphql import (
     StringValueNode,
     ValidationRule,
 )
-from strawberry.extensions import ValidationCache
 
 MAX_TOKENS = 3_000
 MAX_FIELDS = 5_000
@@ -104,20 +103,6 @@ def refusal_of(document: DocumentNode) -> GraphQLError | None:
             f"The document is too large. {error}", extensions={"code": "LIMIT_REACHED"}
         )
     return None
-
-
-class GuardedValidation(ValidationCache):
-    """Validation, cached by document, of documents within the limits."""
-
-    def on_validate(self) -> Iterator[None]:
-        document = self.execution_context.graphql_document
-        assert document is not None
-        refusal = refusal_of(document)
-        if refusal is None:
-            yield from super().on_validate()
-        else:
-            self.execution_context.pre_execution_errors = [refusal]
-            yield
 
 
 class CleanStrings(ValidationRule):
