@@ -14,7 +14,18 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import strawberry
-from sqlalchemy import ARRAY, ColumnElement, Select, String, Subquery, func, literal, select, true
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    Subquery,
+    func,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from app import models
@@ -72,7 +83,7 @@ class Page:
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
     list: str
-    key: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] | str
+    key: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 2)] | str
 
 
 def page_of(
@@ -117,6 +128,9 @@ def decode_cursor(listing: Listing, cursor: str, field: str) -> str | int:
             raise ValueError(cursor)
         if not isinstance(decoded.key, kind):
             raise TypeError(cursor)
+        small = not isinstance(listing.key.type, BigInteger)
+        if small and isinstance(decoded.key, int) and decoded.key >= 2**31:
+            raise ValueError(cursor)
         return decoded.key
     except (ValueError, TypeError) as error:
         raise InvalidInput(

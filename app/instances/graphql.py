@@ -18,6 +18,7 @@ from app.apps.graphql import App
 from app.db import WriteSession
 from app.environments.graphql import Environment
 from app.errors import InvalidInput
+from app.events.graphql import EVENTS, Event
 from app.graphql.connection import After, Before, Connection, First, Last, Listing
 from app.graphql.context import Context, Info
 from app.graphql.fields import every, maybe, one, page, part, spelled
@@ -171,6 +172,11 @@ class Instance(Node):
         DEPLOYMENTS,
         status=(list[models.DeploymentStatus] | None, None),
         description="Newest first.",
+    )
+
+    events: Connection[Event] = page(
+        EVENTS,
+        description="What happened to it, the newest first; `instanceEvents` goes on from any cursor.",
     )
 
     @strawberry.field(description="What it used and served, over a time.")

@@ -12,6 +12,7 @@ from app.db import Database
 from app.events import queries
 from app.events.containers import happened, known_of
 from app.events.reconcile import ContainersReconciler
+from app.events.words import sentence
 from app.models import EventKind
 from app.ports.scheduler import Allocation, AllocationState
 from app.reconcile.lease import acquire
@@ -87,3 +88,10 @@ async def test_containers_of_a_deployment_are_told_of_once(
         EventKind.CONTAINER_STOPPED
     }
     assert EventKind.CONTAINER_STARTED in {kind for kind, _ in then}
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_every_kind_of_event_is_said_in_a_sentence_whatever_its_payload_lacks(
+    kind: EventKind,
+) -> None:
+    assert sentence(kind, {}).endswith(".")

@@ -91,7 +91,9 @@ async def test_build_log_read_from_cursor_to_cursor_while_it_is_written_is_whole
         while len(seen) < 200:
             stream = socket.subscribe(_LOG, id=deployment_id, after=after)
             async with aclosing(stream):
-                event = (await anext(stream))["data"]["deploymentLogs"]
+                payload = await anext(stream)
+            assert "errors" not in payload, payload
+            event = payload["data"]["deploymentLogs"]
             seen += [line["message"] for line in event["lines"]]
             after = event["cursor"]
         await writing

@@ -34,16 +34,18 @@ async def _take(
 
 
 async def _begin(live: Live, token: str) -> str:
-    """A first event's cursor, to read on from."""
+    """A first event's cursor, to read on from: the connection and the subscription share them."""
     async with live.database.write_transaction() as session:
         await _tell(session, live, 0)
-    async with live.database.read_session() as session:
-        from app.events import queries
-        from app.events.graphql import EVENTS
-        from app.graphql.connection import encode_cursor
-
-        (row,) = await queries.after(session, 0, instance_id=live.placed.instance.id)
-        return encode_cursor(EVENTS, row)
+    document = (
+        "query($id: ID!) { node(id: $id) { ... on Instance { events { edges { cursor } } } } }"
+    )
+    async with connect(live.url, token=token) as socket:
+        stream = socket.subscribe(document, id=live.placed.instance.id)
+        (answer,) = [payload async for payload in stream]
+    assert "errors" not in answer, answer
+    (edge,) = answer["data"]["node"]["events"]["edges"]
+    return str(edge["cursor"])
 
 
 async def _tell(session: WriteSession, live: Live, number: int) -> None:
