@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.errors import InvalidInput
+from app.http.auth_oidc import local_path
 from app.models import User
 from tests.identity.conftest import PASSWORD, URL, Browser, Site
 
@@ -134,3 +136,29 @@ async def test_no_answer_repeats_the_name_that_a_request_claims_for_us(signed_in
         response = await signed_in.get(path, **headers)
         assert "evil" not in response.text + str(response.headers), path
         assert "location" not in response.headers, path
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "///evil.example",
+        "evil.example",
+        "/a\r\nSet-Cookie: x=y",
+        "/\t/evil.example",
+        "/" + "x" * 600,
+    ],
+)
+def test_nobody_is_sent_on_to_another_place_after_signing_in(place: str) -> None:
+    with pytest.raises(InvalidInput):
+        local_path(place)
+
+
+def test_a_path_of_ours_is_where_one_goes_on() -> None:
+    for path in ("/", "/acme/storefront?tab=logs#last", "/%0d", "/a//b"):
+        assert local_path(path) == path
+    assert local_path(None) == "/"
