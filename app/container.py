@@ -20,6 +20,7 @@ from app.logs.feed import feeds
 from app.ports.builder import Builder, SlugStore
 from app.ports.ingress import Ingress
 from app.ports.logs import LogLine, LogStore
+from app.ports.mirrors import Mirrors
 from app.ports.repositories import Repositories
 from app.ports.scheduler import Scheduler
 from app.reconcile.wake import WakeListener
@@ -48,6 +49,14 @@ class Container:
     """Hears of committed changes, once whoever waits for one has started it."""
     _closing: AsyncExitStack
     _builder: Builder | None = None
+
+    @property
+    def mirrors(self) -> Mirrors:
+        """What keeps the repositories also fetches into them."""
+        from app.adapters.git.repositories import LocalRepositories
+
+        assert isinstance(self.repositories, LocalRepositories)
+        return self.repositories
 
     @property
     def builder(self) -> Builder:
@@ -172,7 +181,7 @@ def _logs(settings: Settings) -> LogStore:
     from app.adapters.segments.store import SegmentStore
 
     return SegmentStore(
-        settings.home_path / "logs",
+        settings.home_path / "logs" / "apps",
         keep_bytes=settings.log_keep_mb * 1024**2,
         keep=timedelta(hours=settings.log_keep_hours),
     )

@@ -60,7 +60,7 @@ def create_app(container: Container) -> Starlette:
 
 def _routes(container: Container, graphql: ASGIApp) -> list[BaseRoute]:
     from app import rest
-    from app.http import slugs
+    from app.http import hooks, slugs
     from app.http.git import GitApp
 
     git: ASGIApp = GitApp(container)
@@ -70,6 +70,7 @@ def _routes(container: Container, graphql: ASGIApp) -> list[BaseRoute]:
         *rest.routes(container),
         *auth.routes(container),
         *slugs.routes(container),
+        *hooks.routes(container),
         Mount("/git", app=git),
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),

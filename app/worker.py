@@ -35,6 +35,7 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     from app.outbound.client import Outbound
     from app.outbound.guard import guard_of
     from app.pushes.reconcile import PushReconciler, RepositoryReconciler
+    from app.remotes.reconcile import RemoteReconciler
     from app.rollouts.reconcile import InstanceReconciler
     from app.teardown.reconcile import TeardownReconciler
     from app.webhooks.reconcile import WebhookReconciler
@@ -47,6 +48,14 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
         PushReconciler(database, container.repositories, PreviewMaker(box, settings.wildcard_base)),
         PreviewReconciler(database, container.repositories),
         WebhookReconciler(database, box, outbound),
+        RemoteReconciler(
+            database,
+            box,
+            container.repositories,
+            container.mirrors,
+            outbound.guard,
+            PreviewMaker(box, settings.wildcard_base),
+        ),
         RepositoryReconciler(container.repositories),
         BuildReconciler(
             database, box, container.repositories, container.builder, container.slugs, settings

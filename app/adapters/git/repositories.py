@@ -17,12 +17,14 @@ from app.adapters.git.export import export
 from app.adapters.git.home import GitHome
 from app.adapters.git.lock import sweep
 from app.adapters.git.maintenance import is_untidy, is_worth_packing, mark_maintained
+from app.adapters.git.mirror import fetch
 from app.adapters.git.mover import RefMover
 from app.adapters.git.pktline import FLUSH, packet
 from app.adapters.git.process import CHUNK, GitFailed, end, log_failure, pump, run, spawn, tail
 from app.adapters.git.receive import receive_pack
 from app.errors import NotFound
 from app.ids import new_id
+from app.ports.mirrors import Source
 from app.ports.repositories import (
     ClientGone,
     Commit,
@@ -44,6 +46,7 @@ class LocalRepositories:
     def __init__(self, folder: Path, *, push_max_bytes: int = 1024 * 1024**2) -> None:
         self._folder = folder
         self._home = GitHome(folder / ".platform", push_max_bytes=push_max_bytes)
+        self._push_max_bytes = push_max_bytes
         self._mover = RefMover(self._home)
         self._prepared = False
 
@@ -227,6 +230,12 @@ class LocalRepositories:
             await asyncio.wait({writing})
             writing.exception()  # whatever it was, nobody waits for it any more
             raise
+
+    async def fetch(self, key: str, source: Source, branch: str) -> str | None:
+        """Of the port Mirrors."""
+        await self.create(key)
+        path = self._existing(key)
+        return await fetch(path, self._home, source, branch, max_bytes=self._push_max_bytes)
 
     async def untidy(self) -> Sequence[str]:
         return await asyncio.to_thread(
