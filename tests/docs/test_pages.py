@@ -16,6 +16,7 @@ PAGES = [
     "docs/configuration.md",
     "docs/ci.md",
     "docs/api.md",
+    "docs/live.md",
     "docs/operating.md",
 ]
 
