@@ -14,6 +14,7 @@ import click
 from app.access import find
 from app.access.actor import OPERATOR
 from app.access.permissions import Permission
+from app.cli import users
 from app.container import Container, open_container
 from app.crypto import key_file, new_key
 from app.errors import InProgress
@@ -32,7 +33,7 @@ _POLL_SECONDS = 0.2
 
 @click.group()
 def admin() -> None:
-    """Tokens, purging, key rotation."""
+    """Users, tokens, purging, key rotation."""
 
 
 @admin.group()
@@ -181,3 +182,6 @@ def _run(act: Callable[[Container], Awaitable[_T]]) -> _T:
             await container.close()
 
     return asyncio.run(run())
+
+
+admin.add_command(users.group(_run))

@@ -51,7 +51,7 @@ _SECTIONS = {
             "app.cli.doctor:doctor",
             "Say what is missing on this machine, and what to type.",
         ),
-        "admin": ("app.cli.admin:admin", "Tokens, purging, key rotation."),
+        "admin": ("app.cli.admin:admin", "Users, tokens, purging, key rotation."),
         "engine": ("app.cli.engine:engine", "Find or build Nomad and Consul."),
         "migrate": ("app.cli.processes:migrate", "Bring the database's schema up to date."),
         "serve": ("app.cli.processes:serve", "Run the API process."),

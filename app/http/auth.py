@@ -8,6 +8,7 @@
 | POST invitation | what an invitation's link offers |
 | POST sign-up | a new user by an invitation's link → a session |
 | POST password | sets a password by an operator's link → a session |
+| GET cli, POST cli, cli/token | a token for `paas login`, allowed in the browser |
 | GET oidc/start, oidc/callback | to the OpenID provider and back; POST oidc/link adds it to who is signed in |
 
 Changing a password, listing and revoking sessions, and accepting an invitation as who one is are in GraphQL.
@@ -41,6 +42,7 @@ from app.http.auth_answers import (
     offered,
     session_answer,
 )
+from app.http.auth_cli import Allowed, CommandLine, Redeemed
 from app.http.rate_limits import standing_of
 from app.ids import new_id
 from app.invitations import service as invitations
@@ -77,6 +79,15 @@ def routes(container: AuthContainer) -> list[BaseRoute]:
 
     door = Door(container)
     provider = SingleSignOn(door, container) if container.settings.oidc_issuer else None
+    line = CommandLine(door, container.secret_box)
+
+    async def allow(request: Request) -> Response:
+        return await line.allow(request, await _given(request, Allowed))
+
+    async def redeem(request: Request) -> Response:
+        attempt(request)
+        return await line.redeem(await _given(request, Redeemed))
+
     table: list[tuple[str, str, Handler]] = [
         ("GET", "session", door.session),
         ("POST", "sign-in", door.sign_in),
@@ -84,6 +95,9 @@ def routes(container: AuthContainer) -> list[BaseRoute]:
         ("POST", "invitation", door.invitation),
         ("POST", "sign-up", door.sign_up),
         ("POST", "password", door.password),
+        ("GET", "cli", line.page),
+        ("POST", "cli", allow),
+        ("POST", "cli/token", redeem),
     ]
     if provider is not None:
         table += [

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.adapters.memory.cluster import Behaviour
 from tests.cli.world import Terminal
+
+pytestmark = pytest.mark.slow
 
 
 async def _newest(shop: Terminal, environment: str = "production") -> dict[str, object]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.cli.world import Terminal
 
 
@@ -87,9 +85,8 @@ async def test_members(shop: Terminal) -> None:
     assert len((await shop.ok("members", "list", "--json")).json) == 1
 
 
-@pytest.mark.parametrize(
-    ("command", "what"),
-    [
+async def test_what_is_not_there_ends_with_four_and_says_what_lists_it(shop: Terminal) -> None:
+    for command, what in (
         (["orgs", "show", "nobody"], "organization nobody"),
         (["projects", "list", "--org", "nobody"], "organization nobody"),
         (["projects", "show", "nothing"], "project acme/nothing"),
@@ -97,16 +94,12 @@ async def test_members(shop: Terminal) -> None:
         (["status", "--app", "acme/storefront/nothing"], "app acme/storefront/nothing"),
         (["status", "--env", "nowhere"], "environment nowhere"),
         (["rollback", "7"], "deployment #7"),
-    ],
-)
-async def test_what_is_not_there_ends_with_four_and_says_what_lists_it(
-    shop: Terminal, command: list[str], what: str
-) -> None:
-    refused = await shop.paas(*command)
-    assert refused.code == 4, refused
-    assert what in refused.err
-    assert " list" in refused.err.splitlines()[1]
-    assert refused.out == ""
+    ):
+        refused = await shop.paas(*command)
+        assert refused.code == 4, refused
+        assert what in refused.err
+        assert " list" in refused.err.splitlines()[1]
+        assert refused.out == ""
 
 
 async def test_what_another_tenant_has_is_answered_as_if_it_were_not_there(shop: Terminal) -> None:

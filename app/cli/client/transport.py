@@ -87,14 +87,29 @@ class Client:
                 if event == "next":
                     yield operation.decode(_data(data))
 
+    def post(self, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What is no GraphQL: signing in."""
+        with self._send(path, given, "application/json", _SECONDS) as response:
+            body = _read(response, self.host)
+        try:
+            return msgspec.json.decode(body, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise Unreachable("What answers there is no platform.") from error
+
     def _post(
         self, operation: Operation[Any], variables: Mapping[str, Any], accept: str, seconds: float
     ) -> http.client.HTTPResponse:
-        body = msgspec.json.encode({"query": operation.document, "variables": dict(variables)})
+        body = {"query": operation.document, "variables": dict(variables)}
+        return self._send("/graphql", body, accept, seconds)
+
+    def _send(
+        self, path: str, given: Mapping[str, Any], accept: str, seconds: float
+    ) -> http.client.HTTPResponse:
+        body = msgspec.json.encode(given)
         headers = {"Content-Type": "application/json", "Accept": accept, "User-Agent": "paas-cli"}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(f"{self.host}/graphql", body, headers)
+        request = urllib.request.Request(f"{self.host}{path}", body, headers)
         try:
             return cast("http.client.HTTPResponse", self._opener.open(request, timeout=seconds))
         except urllib.error.HTTPError as error:

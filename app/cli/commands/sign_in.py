@@ -18,21 +18,29 @@ _LOCAL = "http://127.0.0.1:7070"
 
 @click.command()
 @click.argument("host", required=False, envvar="PAAS_HOST")
-def login(host: str | None) -> None:
-    """Sign in to a platform with an API token.
+@click.option(
+    "--browser", "way", flag_value="browser", help="In the browser; the default on a terminal."
+)
+@click.option(
+    "--token", "way", flag_value="token", help="With an API token; the default in a pipe."
+)
+def login(host: str | None, way: str | None) -> None:
+    """Sign in to a platform, in the browser or with an API token.
 
-    It is asked for, or read from what is piped in; `paas tokens create` makes one, `paas up` wrote the
-    first one to a file. It is kept in ~/.config/paas/hosts.json, which only you can read.
+    The browser gives this machine a token of its own, for 180 days. Another token is asked for, or read
+    from what is piped in: `paas tokens create` makes one, `paas up` wrote the first one to a file. It is
+    kept in ~/.config/paas/hosts.json, which only you can read.
 
     \b
     paas login https://paas.example.com
+    paas login --token
     paas login http://127.0.0.1:7070 < ~/.local/share/paas/admin.token
     """
     known = hosts.load()
     chosen = hosts.normal(host or known.current or _LOCAL)
     if chosen.startswith("http://") and not _is_this_machine(chosen):
         say(f"{chosen} is not encrypted: whoever is on the way can read your token.")
-    token = _token(chosen)
+    token = _token(chosen, way or ("browser" if sys.stdin.isatty() else "token"))
     viewer = _viewer(chosen, token)
     name = viewer.user.name if viewer.user is not None else ""
     known.hosts[chosen] = hosts.Host(token=token, user=name)
@@ -48,7 +56,11 @@ def _is_this_machine(host: str) -> bool:
     return name in {"localhost", "127.0.0.1", "::1"} or name.endswith(".localhost")
 
 
-def _token(host: str) -> str:
+def _token(host: str, way: str) -> str:
+    if way == "browser":
+        from app.cli.browser import token_from_browser
+
+        return token_from_browser(host)
     if sys.stdin.isatty():
         return str(click.prompt(f"API token for {host}", hide_input=True, err=True)).strip()
     return sys.stdin.read(4096).strip()

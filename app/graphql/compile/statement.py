@@ -143,6 +143,7 @@ class Compiler:
         elements = func.jsonb_array_elements_text(column).table_valued(
             "value", with_ordinality="place_in_list"
         )
+        elements = elements.render_derived()  # or its columns have no such names
         ordered = aggregate_order_by(quoted(","), elements.c.place_in_list)
         listed = select(func.string_agg(string(elements.c.value), ordered)).select_from(elements)
         return list_of(listed.scalar_subquery())
