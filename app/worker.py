@@ -22,6 +22,7 @@ logger = logging.getLogger("app.worker")
 
 def reconcilers(container: Container) -> Sequence[Reconciler]:
     """Every kind of background work."""
+    from app.adapters.statuses.github import HttpCommitStatuses
     from app.adapters.traefik.requests import TraefikRequests, router_pages
     from app.builds.prune import PruneReconciler
     from app.builds.reconcile import BuildReconciler
@@ -36,6 +37,7 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
     from app.outbound.guard import guard_of
     from app.pushes.reconcile import PushReconciler, RepositoryReconciler
     from app.remotes.reconcile import RemoteReconciler
+    from app.remotes.statuses import CommitStatusReconciler
     from app.rollouts.reconcile import InstanceReconciler
     from app.teardown.reconcile import TeardownReconciler
     from app.webhooks.reconcile import WebhookReconciler
@@ -48,6 +50,7 @@ def reconcilers(container: Container) -> Sequence[Reconciler]:
         PushReconciler(database, container.repositories, PreviewMaker(box, settings.wildcard_base)),
         PreviewReconciler(database, container.repositories),
         WebhookReconciler(database, box, outbound),
+        CommitStatusReconciler(database, box, HttpCommitStatuses(outbound), settings),
         RemoteReconciler(
             database,
             box,
