@@ -83,7 +83,7 @@ async def test_code_is_good_for_who_has_the_verifier_and_for_a_minute(
 
     async def code() -> str:
         allowed = await browser.post("/auth/cli", json=_asked(verifier), headers=csrf)
-        return parse_qs(urlsplit(allowed.json()["url"]).query)["code"][0]
+        return parse_qs(urlsplit(str(allowed.json()["url"])).query)["code"][0]
 
     async def redeemed(code: str, verifier: str) -> int:
         given = {"code": code, "verifier": verifier}
