@@ -20,6 +20,7 @@ from app.graphql.lookup import Lookup
 from app.graphql.mutation import Confirm, MutationPayload, mutate, require_confirmation
 from app.graphql.node import Node, shows
 from app.projects.graphql import Project
+from app.remotes.graphql import Remote
 
 if TYPE_CHECKING:
     from app.deployments.graphql import Deployment
@@ -80,6 +81,11 @@ class App(Node):
     )
 
     pushes: Connection[PushType] = page(PUSHES, description="Newest first.")
+
+    @strawberry.field(description="Where its code is besides here; null: nowhere.")
+    async def remote(self, info: Info) -> Remote | None:
+        row: Remote | None = await info.context.shown_or_none(models.Remote, app_id=self.id)
+        return row
 
 
 @strawberry.input

@@ -30,6 +30,7 @@ from app.projects.graphql import ProjectMutations
 from app.pushes.graphql import PushMutations
 from app.quotas.graphql import QuotaMutations
 from app.reconcile.graphql import ReconcilerQueries
+from app.remotes.graphql import RemoteMutations
 from app.sessions.graphql import AccountMutations
 from app.tokens.graphql import TokenMutations, ViewerQueries
 from app.webhooks.graphql import WebhookMutations
@@ -59,6 +60,7 @@ class Mutation(
     TokenMutations,
     QuotaMutations,
     WebhookMutations,
+    RemoteMutations,
     AccessMutations,
     AccountMutations,
     InvitationMutations,

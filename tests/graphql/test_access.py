@@ -9,6 +9,8 @@ from app.crypto import SecretBox
 from app.db import Database
 from app.graphql.schema import core_schema
 from app.models import Base, EnvVar
+from app.outbound.guard import Guard
+from app.webhooks import service as webhooks
 from tests.graphql.conftest import Api
 from tests.graphql.test_reading import one_of_each
 from tests.services.conftest import World
@@ -34,6 +36,13 @@ MUTATIONS = {
         '(input: {projectId: "$Project", branchPattern: "pr-*", sourceEnvironmentId: "$Environment"})'
     ),
     "previewRuleUnset": '(projectId: "$Project")',
+    "webhookCreate": '(input: {organizationId: "$Organization", url: "https://example.com/"})',
+    "webhookUpdate": '(id: "$Webhook", input: {enabled: false})',
+    "webhookDelete": '(id: "$Webhook")',
+    "webhookTest": '(id: "$Webhook")',
+    "webhookDeliveryRetry": '(id: "$WebhookDelivery")',
+    "appRemoteSet": '(input: {appId: "$App", host: GITHUB, url: "https://example.com/a/b"})',
+    "appRemoteUnset": '(appId: "$App")',
     "appCreate": '(input: {projectId: "$Project", slug: "other"})',
     "appUpdate": '(id: "$App", input: {containerPort: 81})',
     "appDelete": '(id: "$App", confirm: "worker")',
@@ -66,6 +75,17 @@ def test_the_table_names_every_mutation() -> None:
     assert set(MUTATIONS) | OF_NOBODY == set(root.fields)
 
 
+async def ids_of(world: World, database: Database, box: SecretBox) -> dict[str, str]:
+    """Of everything that a mutation may name."""
+    ids = await one_of_each(world, database, box)
+    async with database.write_transaction() as session:
+        webhook, _ = await webhooks.create(
+            session, world.owner, world.acme, box, Guard(), url="https://example.com/hook"
+        )
+        delivery = await webhooks.send_test(session, world.owner, webhook)
+    return {**ids, "WebhookDelivery": delivery.id, "Webhook": webhook.id}
+
+
 async def rows_of(database: Database) -> dict[str, list[Any]]:
     """Everything in the database but tokens, which are made and used, and what is told of that."""
     async with database.read_session() as session:
@@ -81,7 +101,7 @@ async def rows_of(database: Database) -> dict[str, list[Any]]:
 async def test_every_mutation_of_a_strangers_fails_as_on_nothing_and_changes_nothing(
     api: Api, world: World, database: Database, secret_box: SecretBox
 ) -> None:
-    ids = await one_of_each(world, database, secret_box)
+    ids = await ids_of(world, database, secret_box)
     nothing = {kind: identifier[:4] + "z" * 26 for kind, identifier in ids.items()}
     before = await rows_of(database)
     for name in MUTATIONS:
@@ -95,7 +115,7 @@ async def test_every_mutation_of_a_strangers_fails_as_on_nothing_and_changes_not
 async def test_every_mutation_of_a_viewers_is_forbidden_and_changes_nothing(
     api: Api, world: World, database: Database, secret_box: SecretBox
 ) -> None:
-    ids = await one_of_each(world, database, secret_box)
+    ids = await ids_of(world, database, secret_box)
     before = await rows_of(database)
     for name in MUTATIONS:
         answer = await api(mutation(name, ids), as_=world.viewer)

@@ -11,8 +11,7 @@ from app.db import Database
 from app.models import Instance, Organization
 from tests.factories import make_instance
 from tests.graphql.conftest import Api, OneCommit
-from tests.graphql.test_access import MUTATIONS, OF_NOBODY, mutation, rows_of
-from tests.graphql.test_reading import one_of_each
+from tests.graphql.test_access import MUTATIONS, OF_NOBODY, ids_of, mutation, rows_of
 from tests.services.conftest import World
 
 ERRORS = "userErrors { code message field hint }"
@@ -47,6 +46,18 @@ BAD = [
     ("previewRuleSet", '(input: {projectId: "$Project", branchPattern: "x-*", sourceEnvironmentId: "env_x"})', "NOT_FOUND", None),
     ("previewRuleSet", '(input: {projectId: "$Project", branchPattern: "x-*", sourceEnvironmentId: "$Environment", slugTemplate: "x"})', "INVALID", ["slugTemplate"]),
     ("previewRuleUnset", '(projectId: "$Environment")', "NOT_FOUND", None),
+    ("webhookCreate", '(input: {organizationId: "$Organization", url: "http://example.com/"})', "INVALID", ["url"]),
+    ("webhookCreate", '(input: {organizationId: "$Organization", url: "https://a:b@example.com/"})', "INVALID", ["url"]),
+    ("webhookCreate", '(input: {organizationId: "$Organization", projectId: "prj_x", url: "https://example.com/"})', "NOT_FOUND", None),
+    ("webhookUpdate", '(id: "$Webhook", input: {url: "javascript:alert(1)"})', "INVALID", ["url"]),
+    ("webhookDelete", '(id: "whk_x")', "NOT_FOUND", None),
+    ("webhookTest", '(id: "$App")', "NOT_FOUND", None),
+    ("webhookDeliveryRetry", '(id: "$Webhook")', "NOT_FOUND", None),
+    ("appRemoteSet", '(input: {appId: "$App", host: GITHUB, url: "ssh://git@example.com/a/b"})', "INVALID", ["url"]),
+    ("appRemoteSet", '(input: {appId: "$App", host: GITHUB, url: "file:///etc"})', "INVALID", ["url"]),
+    ("appRemoteSet", '(input: {appId: "$App", host: GITLAB, url: "https://example.com/a/b", reportStatuses: true})', "INVALID", ["reportStatuses"]),
+    ("appRemoteSet", '(input: {appId: "$App", host: GITEA, url: "https://example.com/a/b", token: "a b"})', "INVALID", ["token"]),
+    ("appRemoteUnset", '(appId: "app_x")', "NOT_FOUND", None),
     ("appCreate", '(input: {projectId: "$Project", slug: "worker"})', "TAKEN", ["slug"]),
     ("appCreate", '(input: {projectId: "$Project", slug: "x", containerPort: 0})', "INVALID", ["containerPort"]),
     ("appUpdate", '(id: "$App", input: {containerPort: 65536})', "INVALID", ["containerPort"]),
@@ -78,7 +89,7 @@ def test_every_mutation_is_given_something_bad() -> None:
 async def test_bad_input_is_a_user_error_and_changes_nothing(
     api: Api, world: World, database: Database, secret_box: SecretBox
 ) -> None:
-    ids = await one_of_each(world, database, secret_box)
+    ids = await ids_of(world, database, secret_box)
     await api(
         'mutation ($i: ID!) { envVarsSet(instanceId: $i, input: {vars: [{name: "KEY", value: "v"}], deploy: false}) { userErrors { code } } }',
         as_=world.owner,
@@ -163,7 +174,7 @@ async def test_an_empty_organization_is_deleted_when_its_name_is_given(
 async def test_staged_changes_go_out_as_one_deployment(
     api: Api, world: World, database: Database, secret_box: SecretBox
 ) -> None:
-    ids = await one_of_each(world, database, secret_box)
+    ids = await ids_of(world, database, secret_box)
     answer = await api(
         """mutation ($i: ID!) {
              vars: envVarsSet(instanceId: $i, input: {vars: [{name: "A", value: "1"}], deploy: false}) { deployment { id } }
@@ -189,7 +200,7 @@ async def test_staged_changes_go_out_as_one_deployment(
 async def test_a_deployment_is_promoted_and_rolled_back_without_a_build(
     api: Api, world: World, database: Database, secret_box: SecretBox
 ) -> None:
-    ids = await one_of_each(world, database, secret_box)
+    ids = await ids_of(world, database, secret_box)
     staging = await make_instance(database, app="worker", environment="staging")
     answer = await api(
         """mutation ($d: ID!, $e: ID!) { deploymentPromote(id: $d, toEnvironmentId: $e) {
@@ -240,7 +251,7 @@ async def test_a_branch_is_deployed_where_it_matches_or_skipped_with_the_reason(
 async def test_a_deleted_project_takes_no_changes_until_it_is_restored(
     api: Api, world: World, database: Database, secret_box: SecretBox
 ) -> None:
-    ids = await one_of_each(world, database, secret_box)
+    ids = await ids_of(world, database, secret_box)
     await api(mutation("projectDelete", ids), as_=world.owner)
     for name in (
         "appCreate",

@@ -47,12 +47,14 @@ query ($project: ID!) {
   viewer { user { id } token { id } tokens { totalCount nodes { id } } }
   organizations { totalCount nodes { viewerRole project(slug: "p-0") { slug }
     members { totalCount nodes { user { name } organization { slug } } }
+    webhooks { totalCount nodes { project { slug } deliveries { totalCount nodes { kind } } } }
     projects { totalCount nodes { organization { slug } defaultEnvironment { slug }
       previewRule { sourceEnvironment { slug } }
       environment(slug: "production") { slug } app(slug: "web-0") { slug }
       environments { totalCount nodes { project { slug } instances { totalCount nodes { id } }
         deployments { totalCount nodes { number } } } }
-      apps { totalCount nodes { project { slug } gitRemoteUrl instance(environment: "production") { id }
+      apps { totalCount nodes { project { slug } gitRemoteUrl
+        remote { pushes { totalCount nodes { push { ref } } } } instance(environment: "production") { id }
         pushes { totalCount nodes { app { slug } user { name } deployments { totalCount nodes { id } } } }
         instances { totalCount nodes { ...instance } } } } } } } }
 }
