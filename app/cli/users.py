@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -64,5 +65,5 @@ async def _link(container: Container, session: Any, user: User) -> str:
 
 def _show(link: str) -> None:
     click.echo(link)
-    if click.get_text_stream("stdout").isatty():
+    if sys.stdout.isatty():
         click.echo("Open it in a browser to set the password. It is good for one use.", err=True)

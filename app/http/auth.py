@@ -191,7 +191,7 @@ class Door:
             await invitations.offer_of(reading, given.invitation)
         hashed = await passwords.hashed(accepted)
         async with self.database.write_transaction() as session:
-            offer = await invitations.offer_of(session, given.invitation)
+            offer = await invitations.locked_offer(session, given.invitation)
             email = offer.invitation.email
             user = await users.create(
                 session, None, name=given.name, email=email, password_hash=hashed

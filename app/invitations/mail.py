@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from sqlalchemy import event
+
 from app.access.actor import Actor
+from app.db import WriteSession
 from app.errors import InvalidInput
 from app.models import Invitation, Organization, Project
 from app.settings import Settings
@@ -63,6 +66,22 @@ def letter_of(
         link=link,
     )
     return Letter(invitation.email, f"Invitation to {place}", text, link)
+
+
+_sending: set[asyncio.Task[bool]] = set()
+"""Tasks that nobody awaits; without being held they might be collected."""
+
+
+def send_after_commit(session: WriteSession, settings: Settings, letter: Letter) -> None:
+    """Where nobody waits for what becomes of it. Never sent for a transaction that is rolled back."""
+
+    def send_now(_: object) -> None:
+        task = asyncio.create_task(send(settings, letter))
+        _sending.add(task)
+        task.add_done_callback(_sending.discard)
+
+    if settings.smtp_url:
+        event.listen(session.sync_session, "after_commit", send_now, once=True)
 
 
 async def send(settings: Settings, letter: Letter) -> bool:

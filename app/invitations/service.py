@@ -111,8 +111,17 @@ def _in(project: Project | None) -> str:
     return "" if project is None else f" in the project {project.slug}"
 
 
-async def revoke(session: WriteSession, actor: Actor, invitation_id: str) -> Invitation:
-    """Its link is worth nothing any more. Raises PreconditionFailed for one that was accepted."""
+async def revoke(
+    session: WriteSession,
+    actor: Actor,
+    invitation_id: str,
+    *,
+    organization_slug: str | None = None,
+) -> Invitation:
+    """Its link is worth nothing any more. Raises PreconditionFailed for one that was accepted.
+
+    With ``organization_slug`` one of that organization alone is found.
+    """
     row = await session.get(Invitation, invitation_id) if is_id(invitation_id) else None
     missing = NotFound("There is no such invitation.")
     if row is None:
@@ -123,6 +132,8 @@ async def revoke(session: WriteSession, actor: Actor, invitation_id: str) -> Inv
     except NotFound as hidden:
         raise missing from hidden
     organization = await lock(session, row.organization_id)
+    if organization_slug not in {None, organization.slug}:
+        raise missing
     await session.refresh(row)
     if row.accepted_at is not None:
         raise PreconditionFailed(
@@ -193,13 +204,18 @@ def _no_good() -> NotFound:
     )
 
 
-async def accept(session: WriteSession, actor: Actor, user: User, secret: str) -> Offer:
-    """``user`` gets the role, unless it has a stronger one there. The link ends; of two at once one wins."""
-    require_whole(actor)
+async def locked_offer(session: WriteSession, secret: str) -> Offer:
+    """``offer_of``, which nobody else can use up before this transaction ends."""
     offer = await offer_of(session, secret)
     await lock(session, offer.organization.id)
     await session.refresh(offer.invitation)
-    offer = await offer_of(session, secret)
+    return await offer_of(session, secret)
+
+
+async def accept(session: WriteSession, actor: Actor, user: User, secret: str) -> Offer:
+    """``user`` gets the role, unless it has a stronger one there. The link ends; of two at once one wins."""
+    require_whole(actor)
+    offer = await locked_offer(session, secret)
     invitation = offer.invitation
     await session.execute(
         update(Invitation)

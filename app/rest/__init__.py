@@ -19,6 +19,7 @@ from app.rest import (
     deployments,
     environments,
     instances,
+    invitations,
     logs,
     organizations,
     projects,
@@ -30,6 +31,7 @@ from app.rest.openapi import document
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *organizations.ENDPOINTS,
+    *invitations.ENDPOINTS,
     *projects.ENDPOINTS,
     *environments.ENDPOINTS,
     *apps.ENDPOINTS,

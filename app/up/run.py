@@ -150,6 +150,7 @@ def _summary(settings: Settings, demo_url: str | None) -> str:
         ("Demo app", demo_url),
         ("API", f"{settings.external_url}/"),
         ("GraphiQL", f"{settings.external_url}/graphql"),
+        ("Sign in", f"{settings.external_url}/auth/  (a password: paas admin user password admin)"),
         ("Token", str(admin_token.token_file(settings))),
         ("Logs", str(Files(settings.home_path).logs)),
     ]

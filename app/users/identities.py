@@ -33,6 +33,8 @@ async def sign_in(
 
     Raises Forbidden for anybody else, Taken when the address belongs to a user already.
     """
+    if invitation is not None:
+        await invitations.locked_offer(session, invitation)
     known = await _known(session, claims)
     if known is not None:
         known.last_used_at = datetime.now(UTC)

@@ -13,11 +13,12 @@ import pytest
 
 from app.crypto import SecretBox, load_secret_box, new_key, parse_keys
 from app.db import Database
-from app.errors import PreconditionFailed
+from app.errors import NotFound, PreconditionFailed
 from app.instances import secrets
 from app.models import EnvVar, Instance, Release
 from app.settings import Settings
 from app.tokens import service as tokens
+from app.users import service as users
 from tests.factories import make_build, make_instance, make_release
 
 Paas = Callable[..., subprocess.CompletedProcess[str]]
@@ -125,3 +126,18 @@ def test_value_of_an_unknown_key_is_refused_in_words() -> None:
     sealed = SecretBox(parse_keys(new_key())).seal(b"x", context="c")
     with pytest.raises(PreconditionFailed, match="not configured"):
         SecretBox(parse_keys(new_key())).open(sealed, context="c")
+
+
+async def test_a_user_is_given_a_link_to_set_a_password(paas: Paas, database: Database) -> None:
+    made = paas("admin", "user", "create", "ada", "--email", "Ada@example.com", "--admin")
+    assert made.returncode == 0, made.stderr
+    anew = paas("admin", "user", "password", "ada")
+    start = "http://127.0.0.1:7070/auth/#password="
+    links = [shown.stdout.strip() for shown in (made, anew)]
+    assert all(link.startswith(start) for link in links)
+    async with database.read_session() as session:
+        with pytest.raises(NotFound):
+            await users.holder_of(session, links[0].removeprefix(start))
+        user = await users.holder_of(session, links[1].removeprefix(start))
+    assert (user.name, user.email, user.is_admin) == ("ada", "ada@example.com", True)
+    assert paas("admin", "user", "password", "nobody").returncode == 1
