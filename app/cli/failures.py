@@ -4,7 +4,8 @@
     └── ClientFailure         1   the deployment failed, or the platform refused
         ├── NotSignedIn       3   no token for this host, or one that is no good
         ├── OutOfReach        4   it does not exist, or this token may not
-        └── Unreachable       5   nothing answers there, or what answers is no platform
+        └── Unreachable       5   what answers is no platform that fits, or it failed
+            └── Interrupted   5   nothing answers, or not any more: it may in a moment
 
 Usage errors are click's own, and end with 2.
 """
@@ -40,11 +41,15 @@ class Unreachable(ClientFailure):
     exit_code = 5
 
 
+class Interrupted(Unreachable):
+    pass
+
+
 _BY_CODE: dict[str, type[ClientFailure]] = {
     "UNAUTHENTICATED": NotSignedIn,
     "NOT_FOUND": OutOfReach,
     "FORBIDDEN": OutOfReach,
-    "EXTERNAL_FAILURE": Unreachable,
+    "EXTERNAL_FAILURE": Interrupted,
     "INTERNAL": Unreachable,
 }
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from app.cli.failures import Unreachable
+from app.cli.failures import Interrupted
 
 Event = TypeVar("Event")
 
@@ -16,7 +16,7 @@ _PAUSE_SECONDS = 0.5
 
 
 def resumed(subscribe: Callable[[], Iterator[Event]]) -> Iterator[Event]:
-    """``subscribe`` says where to go on from. Raises Unreachable when it stays away."""
+    """``subscribe`` says where to go on from. Raises Interrupted when it stays away."""
     last = time.monotonic()
     while True:
         try:
@@ -25,7 +25,7 @@ def resumed(subscribe: Callable[[], Iterator[Event]]) -> Iterator[Event]:
                 yield event
                 last = time.monotonic()
             return
-        except Unreachable:
+        except Interrupted:
             if time.monotonic() - last > GIVE_UP_SECONDS:
                 raise
             time.sleep(_PAUSE_SECONDS)

@@ -11,7 +11,7 @@ from typing import IO, Any, Generic, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
-from app.cli.failures import ClientFailure, NotSignedIn, Unreachable, refusal
+from app.cli.failures import ClientFailure, Interrupted, NotSignedIn, Unreachable, refusal
 
 Answer = TypeVar("Answer")
 
@@ -44,9 +44,18 @@ class _Error(Struct):
     extensions: dict[str, Any] = {}
 
 
+class _Told(Struct):
+    """As REST and signing in tell a failure."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
 class _Response(Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
     errors: list[_Error] = []
+    error: _Told | None = None
 
 
 _OTHER_VERSION = "`paas` and the platform are of versions that do not fit: use the same for both."
@@ -117,7 +126,7 @@ class Client:
                 raise _refused(error.code, _text(error), self.host) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
-            raise Unreachable(
+            raise Interrupted(
                 f"The platform at {self.host} does not answer: {reason}.",
                 hint="Does it run, and is the address right? `paas whoami` shows which host is used.",
             ) from error
@@ -137,8 +146,8 @@ def _text(error: urllib.error.HTTPError) -> bytes:
         return b""
 
 
-def _broke_off(host: str, error: Exception) -> Unreachable:
-    return Unreachable(f"The connection to {host} broke off: {error}.", hint="Try again.")
+def _broke_off(host: str, error: Exception) -> Interrupted:
+    return Interrupted(f"The connection to {host} broke off: {error}.", hint="Try again.")
 
 
 def _data(body: bytes) -> msgspec.Raw:
@@ -172,14 +181,17 @@ def _of(error: _Error) -> ClientFailure:
 
 def _refused(status: int, body: bytes, host: str) -> ClientFailure:
     try:
-        errors = msgspec.json.decode(body, type=_Response).errors
+        told = msgspec.json.decode(body, type=_Response)
     except msgspec.MsgspecError:
-        errors = []
-    if errors:
-        return _of(errors[0])
+        told = _Response()
+    if told.errors:
+        return _of(told.errors[0])
+    if told.error is not None:
+        return refusal(told.error.code, told.error.message, told.error.hint)
     if status == 401:
         return NotSignedIn(f"The token for {host} is not valid.", hint="Sign in: paas login")
-    return Unreachable(
+    kind = Interrupted if status >= 500 else Unreachable
+    return kind(
         f"{host} answered with the HTTP status {status}.",
         hint="Check the host's address; a proxy in front of the platform may have answered.",
     )
