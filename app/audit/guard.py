@@ -63,12 +63,16 @@ def _note(session: Session, table: str) -> None:
 
 
 def _before_commit(session: Session) -> None:
+    if session.info.get(ACTOR) is not None and not session.in_nested_transaction():
+        session.flush()
+        require_entry(session)
+
+
+def require_entry(session: Session) -> None:
+    """Raises NotAudited when what was flushed so far is owed an entry."""
     acting: Any = session.info.get(ACTOR)
-    if acting is None or session.in_nested_transaction():
-        return
-    session.flush()
     changed = session.info.get(_CHANGED)
-    if changed and not session.info.get(_RECORDED):
+    if acting is not None and changed and not session.info.get(_RECORDED):
         raise NotAudited(
             f"{', '.join(sorted(changed))} changed for {acting.name}, and the audit log was not told:"
             " call app.audit.log.record in the verb."

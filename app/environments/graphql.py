@@ -149,11 +149,14 @@ class EnvironmentQueries:
             except NotFound:
                 return None
             rows = {row.slug: row for row in await queries.live_in(session, project.id)}
+            shown = {row.id for row in await queries.list_of(session, actor, project)}
             rule = await queries.rule_pattern(session, project.id)
         found = match(branch, {slug: row.branch_pattern for slug, row in rows.items()}, rule)
         return BranchMatch(
             branch=branch,
-            environments=[Environment.of(rows[slug]) for slug in found.environments],
+            environments=[
+                Environment.of(rows[slug]) for slug in found.environments if rows[slug].id in shown
+            ],
             pattern=found.pattern,
             reason=found.reason,
             makes_preview=found.makes_preview,

@@ -11,15 +11,17 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, true
+from sqlalchemy import ColumnElement, Select, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import ids
 from app.access.actor import Actor
+from app.access.permissions import PERMISSIONS, Permission
 from app.access.visible import narrowing, visible_to
 from app.models import (
     ApiToken,
     App,
+    AuditEntry,
     Base,
     Build,
     Deployment,
@@ -31,6 +33,7 @@ from app.models import (
     ProjectMembership,
     Push,
     Release,
+    Role,
     User,
 )
 from app.names import is_id
@@ -63,6 +66,13 @@ def _memberships(actor: Actor) -> Select[Any]:
     return select(Membership).where(*narrowing(actor, Membership))
 
 
+def _project_memberships(actor: Actor) -> Select[Any]:
+    projects = select(Project.id).where(*narrowing(actor, Project))
+    return select(ProjectMembership).where(
+        ProjectMembership.project_id.in_(projects), *narrowing(actor, ProjectMembership)
+    )
+
+
 def _users(actor: Actor) -> Select[Any]:
     """The actor, and whoever shares an organization or a project with the actor."""
     own = User.id == actor.user_id
@@ -81,7 +91,21 @@ def _tokens(actor: Actor) -> Select[Any]:
     return select(ApiToken).where(own, *narrowing(actor, ApiToken))
 
 
+def _audit_entries(actor: Actor) -> Select[Any]:
+    """Of the organizations where the actor's role reads the log; a token that was made for less reads none."""
+    if actor.is_admin:
+        return select(AuditEntry)
+    roles = [role for role in Role if Permission.AUDIT_READ in PERMISSIONS[role]]
+    readable = select(Membership.organization_id).where(
+        Membership.user_id == actor.user_id,
+        or_(*(Membership.role == role for role in roles)),
+        true() if actor.grant is None else false(),
+    )
+    return select(AuditEntry).where(AuditEntry.organization_id.in_(readable))
+
+
 _KINDS: dict[str, tuple[type[Base], Statement]] = {
+    "aud": (AuditEntry, _audit_entries),
     "org": (Organization, _in_organization(Organization)),
     "prj": (Project, _in_organization(Project, _TO_ORGANIZATION)),
     "env": (
@@ -127,14 +151,7 @@ _KINDS: dict[str, tuple[type[Base], Statement]] = {
         ),
     ),
     "mem": (Membership, _memberships),
-    "pmb": (
-        ProjectMembership,
-        _in_organization(
-            ProjectMembership,
-            (Project, ProjectMembership.project_id == Project.id),
-            _TO_ORGANIZATION,
-        ),
-    ),
+    "pmb": (ProjectMembership, _project_memberships),
     "usr": (User, _users),
     "tok": (ApiToken, _tokens),
 }

@@ -72,8 +72,12 @@ class Organization(Node):
     async def viewer_role(self, info: Info) -> models.Role | None:
         return await info.context.role_in(Scope(self.id))
 
-    @strawberry.field(description="What it holds of the platform, and may hold.")
-    async def quota(self, info: Info) -> Quota:
+    @strawberry.field(
+        description="What it holds of the platform, and may hold; null for who only sees a part of it."
+    )
+    async def quota(self, info: Info) -> Quota | None:
+        if not await info.context.allows(Scope(self.id), Permission.READ):
+            return None
         return await quota_of(info, self.id)
 
     @strawberry.field(description="For whoever may change them.")
@@ -84,7 +88,7 @@ class Organization(Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
-    ) -> Connection[Webhook]:
+    ) -> Connection[Webhook] | None:
         await info.context.require(Scope(self.id), Permission.WEBHOOKS_WRITE)
         return await info.context.connection(WEBHOOKS, self.id, first, after, last, before)
 
@@ -114,7 +118,7 @@ class Organization(Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
-    ) -> Connection[Invitation]:
+    ) -> Connection[Invitation] | None:
         await info.context.require(Scope(self.id), Permission.MEMBERS_WRITE)
         return await info.context.connection(INVITATIONS, self.id, first, after, last, before)
 
@@ -127,7 +131,7 @@ class Organization(Node):
         last: Last = None,
         before: Before = None,
         filter: AuditLogFilter | None = None,
-    ) -> Connection[AuditEntry]:
+    ) -> Connection[AuditEntry] | None:
         await info.context.require(Scope(self.id), Permission.AUDIT_READ)
         return await info.context.connection(
             AUDIT_LOG, self.id, first, after, last, before, filter=filter_of(filter)

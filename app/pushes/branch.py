@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from app.access.actor import Actor
 from app.access.find import place_of
-from app.access.permissions import Permission, require, require_somewhere
 from app.db import WriteSession
 from app.deployments import service
 from app.environments import previews
@@ -16,6 +15,7 @@ from app.models import App, Deployment, Environment
 from app.ports.repositories import Repositories
 from app.pushes import queries
 from app.pushes.match import Match
+from app.pushes.rights import require_branch
 from app.refs import BRANCHES, ref_problem
 
 
@@ -34,16 +34,15 @@ async def deploy_branch(
     The preview rule makes one where it wins, and raises LimitReached, say, where it cannot. No match is no error, as with a push: the reason is in the Match, and nothing is deployed.
     """
     place = await place_of(session, app)
-    await require_somewhere(session, actor, place.scope, Permission.DEPLOY)
-    place.require_live()
     ref = BRANCHES + branch
     problem = ref_problem(ref)
     if problem is not None:
         raise InvalidInput(f"No branch has that name: {problem}.", field="branch")
     targets = await queries.targets(session, app.id)
+    await require_branch(session, actor, place.scope, targets, branch)
+    place.require_live()
     found = targets.match(branch)
     if found.makes_preview:
-        await require(session, actor, place.scope, Permission.DEPLOY)
         await _require_branch(repositories, app, branch)
         await queries.lock_app(session, app.id)
         await previews.make(session, maker, place.project.id, branch)

@@ -33,44 +33,62 @@ async def require_push(
     assert scope.app_id is not None
     targets = await queries.targets(session, scope.app_id)
     for update in updates:
-        for where, place, permission in _needs(update, scope, targets):
-            problem = judge(actor, place, permission, await standing_of(session, actor, place))
-            if problem is not None:
-                raise Forbidden(
-                    f"refused as a whole: {where}. {problem}",
-                    hint="Push another branch, or ask who may deploy there.",
-                )
+        await _require_all(session, actor, _needs_of(update, scope, targets))
 
 
-def _needs(
-    update: RefUpdate, scope: Scope, targets: Targets
-) -> Iterator[tuple[str, Scope, Permission]]:
-    """What must be allowed for the ref to move, each with the sentence that says why."""
+async def require_branch(
+    session: AsyncSession, actor: Actor, scope: Scope, targets: Targets, branch: str
+) -> None:
+    """What a push to the branch deploys, deployed without one. Raises Forbidden or NotFound."""
+    await require_somewhere(session, actor, scope, Permission.DEPLOY)
+    needs = [
+        (why, place, Permission.DEPLOY)
+        for why, place, deploys in _places(scope, targets, branch)
+        if deploys
+    ]
+    await _require_all(session, actor, needs)
+
+
+Need = tuple[str, Scope, Permission]
+"""What must be allowed, after the sentence that says why."""
+
+
+async def _require_all(session: AsyncSession, actor: Actor, needs: Sequence[Need]) -> None:
+    for why, place, permission in needs:
+        problem = judge(actor, place, permission, await standing_of(session, actor, place))
+        if problem is not None:
+            raise Forbidden(
+                f"Refused as a whole: {why}. {problem}",
+                hint="Name another branch, or ask who may deploy there.",
+            )
+
+
+def _needs_of(update: RefUpdate, scope: Scope, targets: Targets) -> list[Need]:
     branch, tree = branch_of(update.ref), tree_of(update.ref)
     for target in targets.existing:
-        if target.environment.slug == tree:
+        if target.environment.slug == tree:  # files for it, that its `paas deploy` is about to deploy
             place = _in_environment(scope, target.environment)
             why = f"{update.ref} belongs to the environment {tree}"
-            yield why, place, Permission.CODE_PUSH
-            yield why, place, Permission.DEPLOY
-            return
+            return [(why, place, Permission.CODE_PUSH), (why, place, Permission.DEPLOY)]
     if branch is None:
-        yield f"{update.ref} is no branch, and of no environment", scope, Permission.CODE_PUSH
-        return
+        return [(f"{update.ref} is no branch, and of no environment", scope, Permission.CODE_PUSH)]
+    needs: list[Need] = []
+    for why, place, deploys in _places(scope, targets, branch):
+        needs.append((why, place, Permission.CODE_PUSH))
+        if deploys and update.new != ZERO:
+            needs.append((why, place, Permission.DEPLOY))
+    return needs
+
+
+def _places(scope: Scope, targets: Targets, branch: str) -> Iterator[tuple[str, Scope, bool]]:
+    """Where the branch belongs, why, and whether it is deployed there; the app as a whole if nowhere yet."""
     found = targets.match(branch)
-    deletes = update.new == ZERO
     if not found.environments:
-        yield found.reason, scope, Permission.CODE_PUSH
-        if found.makes_preview and not deletes:
-            yield found.reason, scope, Permission.DEPLOY
-        return
+        yield found.reason, scope, found.makes_preview
     for target in targets.existing:
         if target.environment.slug in found.environments:
-            place = _in_environment(scope, target.environment)
             why = f"the branch {branch!r} belongs to the environment {target.environment.slug}"
-            yield why, place, Permission.CODE_PUSH
-            if not deletes:
-                yield why, place, Permission.DEPLOY
+            yield why, _in_environment(scope, target.environment), True
 
 
 def _in_environment(scope: Scope, environment: Environment) -> Scope:
