@@ -2,6 +2,7 @@
 
 | path | does |
 |---|---|
+| GET (nothing) | a page for all of this |
 | GET session | who is signed in, the session's CSRF token, and the ways to sign in |
 | POST sign-in | name or e-mail and password → a session |
 | POST sign-out | ends the session |
@@ -30,7 +31,8 @@ from app.access.authenticate import address_of, authenticate, headers_of
 from app.access.secrets import hash_of
 from app.crypto import SecretBox
 from app.db import Database, WriteSession
-from app.errors import InvalidInput, Unauthenticated
+from app.errors import InvalidInput, PaasError, Unauthenticated
+from app.http import pages
 from app.http.auth_answers import (
     InvitationGiven,
     Methods,
@@ -89,6 +91,7 @@ def routes(container: AuthContainer) -> list[BaseRoute]:
         return await line.redeem(await _given(request, Redeemed))
 
     table: list[tuple[str, str, Handler]] = [
+        ("GET", "", door.page),
         ("GET", "session", door.session),
         ("POST", "sign-in", door.sign_in),
         ("POST", "sign-out", door.sign_out),
@@ -118,7 +121,10 @@ def edge(handle: Handler) -> Handler:
         try:
             response = await handle(request)
         except Exception as error:  # noqa: BLE001 - the edge: told to the client, a bug is logged
-            response = failed(error, request_id)
+            if isinstance(error, PaasError) and _wants_page(request):
+                response = pages.problem(error)
+            else:
+                response = failed(error, request_id)
             if "www-authenticate" in response.headers:
                 del response.headers["www-authenticate"]
         response.headers["X-Request-Id"] = request_id
@@ -128,12 +134,20 @@ def edge(handle: Handler) -> Handler:
     return guarded
 
 
+def _wants_page(request: Request) -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+
+
 class Door:
     """The handlers of everything but the provider's part."""
 
     def __init__(self, container: AuthContainer) -> None:
         self.settings = container.settings
         self.database = container.database
+
+    async def page(self, request: Request) -> Response:
+        """For people: to sign in, and to open the links of invitations and passwords."""
+        return pages.page("auth_page.html")
 
     async def session(self, request: Request) -> Response:
         """Who is signed in. A cookie that is no good is taken away, and not a failure."""

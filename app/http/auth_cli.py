@@ -14,20 +14,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from app.access.actor import Actor
 from app.crypto import Sealed, SecretBox
 from app.errors import PaasError, Unauthenticated
+from app.http import pages
 from app.http.auth_answers import answer_of
 from app.models import User
 from app.rest.endpoint import Answer, Given
@@ -84,8 +83,7 @@ class CommandLine:
         self._box = box
 
     async def page(self, request: Request) -> Response:
-        page, policy = _page()
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+        return pages.page("auth_cli.html")
 
     async def allow(self, request: Request, given: Allowed) -> Response:
         """By a session alone, with its CSRF token: a token cannot make itself a successor."""
@@ -129,16 +127,3 @@ def _no_good() -> Unauthenticated:
     return Unauthenticated(
         "This code is not valid, or not any more.", hint="Begin again: paas login"
     )
-
-
-@cache
-def _page() -> tuple[str, str]:
-    """The page, and the policy that lets its one script run and nothing else."""
-    page = files("app.http").joinpath("auth_cli.html").read_text()
-    script = page.partition("<script>")[2].partition("</script>")[0]
-    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
-        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return page, policy

@@ -22,6 +22,7 @@ _PAGE = """<!doctype html>
 <pre>git remote add paas {url}/git/ORG/PROJECT/APP.git
 git push paas main</pre>
 <ul>
+  <li><a href="/auth/">Sign in</a></li>
   <li><a href="/graphql">GraphQL</a>, with an editor in the browser</li>
   <li><a href="/api/openapi.json">REST, as an OpenAPI document</a></li>
   <li><a href="/readyz">Is it ready?</a></li>

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
 from app.errors import InvalidInput
@@ -162,3 +165,13 @@ def test_a_path_of_ours_is_where_one_goes_on() -> None:
     for path in ("/", "/acme/storefront?tab=logs#last", "/%0d", "/a//b"):
         assert local_path(path) == path
     assert local_path(None) == "/"
+
+
+async def test_the_page_runs_its_own_script_and_is_framed_by_nobody(browser: Browser) -> None:
+    page = await browser.get("/auth/")
+    script = page.text.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = page.headers["content-security-policy"]
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "innerHTML" not in script

@@ -114,6 +114,10 @@ async def test_an_account_with_a_users_address_does_not_become_that_user(
     assert (status, "already a user with this e-mail address" in text) == (409, True)
     assert await browser.who() is None
     assert await _count(site, UserIdentity) == 0
+    back = await signs_in(await _start(browser), "s-5 <b>@x.example no")
+    page = await browser.get(back.removeprefix(URL), Accept="text/html,*/*")
+    assert (page.status_code, page.headers["content-type"][:9]) == (403, "text/html")
+    assert "<b>" not in page.text
 
 
 async def test_a_signed_in_user_links_the_account_and_unlinks_it(
