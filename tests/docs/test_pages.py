@@ -14,8 +14,11 @@ from tests.up.platform import temporary_home
 PAGES = [
     "docs/deploying.md",
     "docs/configuration.md",
+    "docs/previews.md",
+    "docs/webhooks.md",
     "docs/ci.md",
     "docs/api.md",
+    "docs/signing-in.md",
     "docs/live.md",
     "docs/operating.md",
 ]
