@@ -11,7 +11,7 @@ import logging
 import re
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
@@ -26,6 +26,7 @@ from app.access.permissions import Permission, require_somewhere
 from app.crypto import SecretBox
 from app.db import Database
 from app.errors import ExternalFailure, InvalidInput, NotFound, PaasError, Unauthenticated
+from app.http.admissions import Admissions
 from app.http.git_streams import Answer, Requests, refuse
 from app.ports.repositories import Exchange, Repositories, Service
 from app.pushes.handler import Pushes, PushHandler
@@ -40,6 +41,8 @@ _PATH = re.compile(
 )
 _FETCH_REQUEST_MAX_BYTES = 64 * 1024**2
 """A fetch sends what it has: some 50 bytes a ref or commit."""
+_LARGE_BYTES = 1024**2
+"""From this on git sends in chunks, whose number it does not know beforehand."""
 _SLACK_BYTES = 16 * 1024**2
 """git itself refuses a pack over the limit with a clear message; this is for what is no pack."""
 
@@ -83,6 +86,7 @@ class GitApp:
         self._database = container.database
         self._repositories = container.repositories
         self._wakes = container.wakes
+        self._admissions = Admissions()
         self._pushes = Pushes(
             container.database,
             container.repositories,
@@ -118,6 +122,11 @@ class GitApp:
                 "This repository needs a token.",
                 hint="Give any user name, and an API token as the password.",
             )
+        pushes = request.service == "git-receive-pack"
+        if pushes and not request.advertise:
+            admitted = self._admissions.take(credential.secret, request.slugs)
+            if admitted is not None:
+                return admitted
         async with self._database.read_session() as session:
             actor, unrecorded = await identify(session, self._settings, credential)
             place = await find.app_place(session, actor, request.slugs)
@@ -125,9 +134,12 @@ class GitApp:
         if unrecorded:
             async with self._database.write_transaction() as session:
                 await record_use(session, actor, request.address)
-        if request.service == "git-receive-pack":
+        actor = replace(actor, address=request.address or None)
+        if pushes:
             place.require_live()
-        return replace(actor, address=request.address or None), place
+        if pushes and request.advertise:
+            self._admissions.note(credential.secret, request.slugs, actor, place)
+        return actor, place
 
     async def _serve(
         self, request: Request, actor: Actor, place: Place, receive: Receive, send: Send
@@ -163,20 +175,30 @@ class GitApp:
             gzipped=request.headers.get(b"content-encoding") in {b"gzip", b"x-gzip"},
             max_bytes=limit if pushes else _FETCH_REQUEST_MAX_BYTES,
         )
-        async with _exchange_of(client, answer, _protocol(request.headers)) as exchange:
+        async with _exchange_of(client, answer, request.headers) as exchange:
             if pushes:
                 await self._wakes.start()
-                handler = PushHandler(self._pushes, actor, place)
-                await self._repositories.receive_pack(_key(place), exchange, handler)
+                async with aclosing(PushHandler(self._pushes, actor, place)) as handler:
+                    await self._repositories.receive_pack(
+                        _key(place), exchange, handler, arrived=handler.arrived
+                    )
             else:
                 await self._repositories.upload_pack(_key(place), exchange)
 
 
 @asynccontextmanager
-async def _exchange_of(client: Requests, answer: Answer, protocol: str) -> AsyncIterator[Exchange]:
+async def _exchange_of(
+    client: Requests, answer: Answer, headers: Mapping[bytes, bytes]
+) -> AsyncIterator[Exchange]:
     watching = asyncio.create_task(client.watch())
     try:
-        yield Exchange(body=client.body(), send=answer.write, protocol=protocol, gone=client.gone)
+        yield Exchange(
+            body=client.body(),
+            send=answer.write,
+            protocol=_protocol(headers),
+            gone=client.gone,
+            large=int(headers.get(b"content-length", _LARGE_BYTES)) >= _LARGE_BYTES,
+        )
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

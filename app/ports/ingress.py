@@ -24,8 +24,11 @@ class Ingress(Protocol):
 
     async def routes(self, service: str) -> Sequence[Route]: ...
 
-    async def serves(self, hostname: str, release_id: str) -> bool:
-        """Whether the router itself has a live server of this release for the hostname."""
+    async def serves(self, hostname: str, release_id: str, *, alone: bool = False) -> bool:
+        """Whether the router itself has a live server of this release for the hostname.
+
+        ``alone``: and none of another release, so that every answer is this one's.
+        """
         ...
 
     async def services(self) -> Sequence[str]:

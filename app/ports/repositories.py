@@ -71,6 +71,8 @@ class Exchange:
     """The Git-Protocol header, empty without one."""
     gone: asyncio.Event
     """Set when the client hung up, whether or not its request was complete."""
+    large: bool = False
+    """More than a few files' changes: what it brings is better kept as it comes than stored one by one."""
 
 
 class PushClient(Protocol):
@@ -98,6 +100,13 @@ ReceiveHandler = Callable[[ReceivedPush], Awaitable[Sequence[RefResult]]]
 """Called when the objects are stored and checked, and before any ref has moved: it moves the refs
 itself with ``update_refs``. An update without a result is refused."""
 
+Arrived = Callable[[Sequence[RefUpdate]], None]
+"""Called when all of a push is here, before it is checked: the handler may be asked for the same soon."""
+
+
+def ignore_arrival(updates: Sequence[RefUpdate]) -> None:
+    """For handlers that do not prepare."""
+
 
 class Repositories(Protocol):
     async def create(self, key: str) -> None:
@@ -116,7 +125,14 @@ class Repositories(Protocol):
         """Answer a clone or fetch."""
         ...
 
-    async def receive_pack(self, key: str, exchange: Exchange, handler: ReceiveHandler) -> None:
+    async def receive_pack(
+        self,
+        key: str,
+        exchange: Exchange,
+        handler: ReceiveHandler,
+        *,
+        arrived: Arrived = ignore_arrival,
+    ) -> None:
         """Stream a push in. A body that ends early leaves the repository as it was.
 
         A client that hangs up later interrupts nothing: the handler runs to its end.

@@ -11,7 +11,7 @@ from app.access.find import Place
 from app.audit import log
 from app.audit.actions import Action
 from app.crypto import SecretBox
-from app.db import Database
+from app.db import Database, WriteSession
 from app.environments.previews import PreviewMaker
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.faults import checkpoint
@@ -26,6 +26,7 @@ from app.ports.repositories import (
 from app.pushes import progress, service
 from app.pushes.plan import Options, Patience, parse_options, triage
 from app.pushes.progress import DATABASE_ERRORS
+from app.pushes.recording import Recording
 from app.pushes.rights import require_push
 from app.reconcile.wake import WakeListener
 from app.refs import ZERO, branch_of
@@ -67,6 +68,17 @@ class PushHandler:
         self._actor = actor
         self._place = place
         self._app: App = place.app
+        self._recording: Recording | None = None
+
+    def arrived(self, updates: Sequence[RefUpdate]) -> None:
+        """All of the push is here, and git checks it: what is recorded if it is good can be written already."""
+        if triage(updates, Patience.FOLLOW, atomic=False).accepted == list(updates):
+            self._recording = Recording(self._pushes.database, self._record_in, updates)
+
+    async def aclose(self) -> None:
+        """However the push ended."""
+        if self._recording is not None:
+            await self._recording.drop()
 
     async def __call__(self, push: ReceivedPush) -> Sequence[RefResult]:
         options = parse_options(push.options)
@@ -74,7 +86,7 @@ class PushHandler:
         if not triaged.accepted:
             return triaged.refused
         try:
-            ids = await self._record(triaged.accepted)
+            pushes = await self._record(triaged.accepted)
         except (Unauthenticated, Forbidden, NotFound) as error:
             refused = [RefResult(update.ref, error.message) for update in triaged.accepted]
             return [*triaged.refused, *refused]
@@ -83,36 +95,44 @@ class PushHandler:
             refused = [RefResult(update.ref, _NOTHING_CHANGED) for update in triaged.accepted]
             return [*triaged.refused, *refused]
         try:
-            results = await self._carry_out(ids, options, push)
+            results = await self._carry_out(pushes, options, push)
         except DATABASE_ERRORS:
             logger.exception("push to %s: not settled", self._app.id, extra={"app": self._app.id})
             results = await self._without_database(triaged.accepted, options, push.client)
         return [*triaged.refused, *results]
 
-    async def _record(self, updates: Sequence[RefUpdate]) -> list[str]:
-        """Asks again whether the actor may: the client chose how long its objects took to arrive.
-
-        Raises Unauthenticated, Forbidden or NotFound.
-        """
-        async with self._pushes.database.write_transaction() as session:
-            await tokens.confirm(session, self._actor)
-            await require_push(session, self._actor, self._place.scope, updates)
-            pushes = service.record(session, self._app, self._actor, updates)
-            await log.record(session, self._actor, Action.CODE_PUSH, self._place, _told(updates))
+    async def _record(self, updates: Sequence[RefUpdate]) -> Sequence[Push]:
+        """Raises Unauthenticated, Forbidden or NotFound."""
+        begun, pushes = self._recording, None
+        if begun is not None and begun.updates == list(updates):
+            pushes = await begun.commit()
+        if pushes is None:
+            await self.aclose()
+            async with self._pushes.database.write_transaction() as session:
+                pushes = await self._record_in(session, updates)
         checkpoint("push.recorded")
-        return [push.id for push in pushes]
+        return pushes
+
+    async def _record_in(self, session: WriteSession, updates: Sequence[RefUpdate]) -> list[Push]:
+        """Asks again whether the actor may: the client chose how long its objects took to arrive."""
+        await tokens.confirm(session, self._actor)
+        await require_push(session, self._actor, self._place.scope, updates)
+        pushes = service.record(session, self._app, self._actor, updates)
+        await log.record(session, self._actor, Action.CODE_PUSH, self._place, _told(updates))
+        return pushes
 
     async def _carry_out(
-        self, ids: Sequence[str], options: Options, push: ReceivedPush
+        self, pushes: Sequence[Push], options: Options, push: ReceivedPush
     ) -> Sequence[RefResult]:
         if options.patience is Patience.WAIT:
+            ids = [one.id for one in pushes]
             return [_result(one) for one in await self._wait(ids, options, push.client)]
         async with self._pushes.database.write_transaction() as session:
             settled = await service.settle(
                 session,
                 self._pushes.repositories,
                 self._app.id,
-                ids,
+                pushes,
                 maker=self._pushes.previews,
                 atomic=push.atomic,
             )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import WriteSession
@@ -39,22 +39,19 @@ async def lock_app(session: WriteSession, app_id: str) -> tuple[App, Project] | 
     """Pushes to one app take turns from here to the commit; None when the app is gone.
 
     This order of turns is also the order of the refs' moves and of the deployments' numbers.
-    The project is locked first, as everywhere, so that it is not deleted meanwhile.
+    The project is locked first, as everywhere, so that it is not deleted meanwhile: Postgres takes the
+    locks of one statement in the order of their clauses.
     """
-    project = await session.scalar(
-        select(Project)
-        .join(App, App.project_id == Project.id)
+    statement = (
+        select(App, Project)
+        .join(Project, App.project_id == Project.id)
         .where(App.id == app_id)
         .with_for_update(read=True, of=Project)
+        .suffix_with(text("FOR NO KEY UPDATE OF app"))
         .execution_options(populate_existing=True)
     )
-    app = await session.scalar(
-        select(App)
-        .where(App.id == app_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    return (app, project) if app is not None and project is not None else None
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 async def of_ids(session: AsyncSession, ids: Sequence[str]) -> Sequence[Push]:
@@ -64,7 +61,7 @@ async def of_ids(session: AsyncSession, ids: Sequence[str]) -> Sequence[Push]:
 
 
 async def unsettled_of_refs(
-    session: AsyncSession, app_id: str, refs: Sequence[str], *, other_than: Sequence[str]
+    session: AsyncSession, app_id: str, refs: Sequence[str]
 ) -> Sequence[Push]:
     """Pushes that were recorded and not settled, oldest first; not those that wait for deployments."""
     statement = (
@@ -73,12 +70,11 @@ async def unsettled_of_refs(
             Push.app_id == app_id,
             Push.status == PushStatus.RECEIVED,
             Push.ref.in_(refs),
-            Push.id.not_in(other_than),
             ~_deployed(),
         )
         .order_by(Push.id)
     )
-    return (await session.scalars(statement)).all()
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
 
 
 async def abandoned(session: AsyncSession, *, older_than: timedelta) -> Sequence[str]:

@@ -81,18 +81,22 @@ async def settle(
     session: WriteSession,
     repositories: Repositories,
     app_id: str,
-    push_ids: Sequence[str],
+    recorded: Sequence[Push],
     *,
     maker: PreviewMaker,
     atomic: bool,
 ) -> Sequence[Push]:
-    """Move the refs and queue the deployments. Afterwards each push says what became of it."""
+    """Move the refs and queue the deployments. What became of each push, as of ``recorded``."""
+    push_ids = [push.id for push in recorded]
     app = await _lock(session, app_id, push_ids)
-    pushes = await queries.of_ids(session, push_ids)
-    received = [push for push in pushes if push.status is PushStatus.RECEIVED]
-    if app is None or not received:
-        return pushes
-    await _finish_overtaken(session, repositories, maker, app, received)
+    if app is None:
+        return await queries.of_ids(session, push_ids)
+    unsettled = await queries.unsettled_of_refs(session, app.id, [push.ref for push in recorded])
+    received = [push for push in unsettled if push.id in push_ids]
+    overtaken = [push for push in unsettled if push.id not in push_ids]
+    if not received:
+        return await queries.of_ids(session, push_ids)
+    await _finish_overtaken(session, repositories, maker, app, overtaken)
     looking = asyncio.create_task(queries.targets(session, app.id))
     try:
         updates = [_update(push) for push in received]
@@ -106,7 +110,7 @@ async def settle(
         else:
             _end(push, PushStatus.REJECTED, refusals[push.ref])
     await session.flush()
-    return pushes
+    return received if len(received) == len(recorded) else await queries.of_ids(session, push_ids)
 
 
 async def begin_wait(
@@ -119,10 +123,14 @@ async def begin_wait(
 ) -> None:
     """Queue the deployments of a push whose ref is to move only if they succeed."""
     app = await _lock(session, app_id, [push_id])
-    push = await session.get(Push, push_id, populate_existing=True)
-    if app is None or push is None or push.status is not PushStatus.RECEIVED:
+    if app is None:
         return
-    await _finish_overtaken(session, repositories, maker, app, [push])
+    push = await session.get(Push, push_id, populate_existing=True)
+    if push is None or push.status is not PushStatus.RECEIVED:
+        return
+    unsettled = await queries.unsettled_of_refs(session, app.id, [push.ref])
+    overtaken = [other for other in unsettled if other.id != push.id]
+    await _finish_overtaken(session, repositories, maker, app, overtaken)
     targets = await queries.targets(session, app.id)
     found = targets.match(branch_of(push.ref) or "")
     if (await repositories.read_ref(app.repository_key, push.ref) or ZERO) != push.before_sha:
@@ -211,11 +219,10 @@ async def _finish_overtaken(
     repositories: Repositories,
     maker: PreviewMaker,
     app: App,
-    mine: Sequence[Push],
+    overtaken: Sequence[Push],
 ) -> None:
-    """Earlier pushes that moved one of these refs and died before they could say so."""
-    refs, ids = [push.ref for push in mine], [push.id for push in mine]
-    for push in await queries.unsettled_of_refs(session, app.id, refs, other_than=ids):
+    """Earlier pushes that moved one of the refs and died before they could say so."""
+    for push in overtaken:
         if await _is_at(repositories, app, push):
             targets = await queries.targets(session, app.id)
             await _conclude(session, repositories, maker, app, push, targets)

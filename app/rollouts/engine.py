@@ -102,17 +102,26 @@ class Engine:
         return await first_of(watching, lease.woken.wait())
 
     async def routed(
-        self, hostname: str, release_id: str, lease: HeldLease, *, seconds: float
+        self,
+        hostname: str,
+        release_id: str,
+        lease: HeldLease,
+        *,
+        seconds: float,
+        alone_seconds: float,
     ) -> bool:
-        """Wait until the router sends requests for ``hostname`` to this release.
+        """Wait until the router sends requests for ``hostname`` to this release; for ``alone_seconds``,
+        also until it sends them to no other.
 
         False after ``seconds``, or when the instance was woken meanwhile.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
+        began = loop.time()
+        deadline = began + seconds
         pause = _FIRST_LOOK
         while True:
-            if await self.serves(hostname, release_id):
+            alone = loop.time() - began < alone_seconds
+            if await self.serves(hostname, release_id, alone=alone):
                 return True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -121,10 +130,10 @@ class Engine:
                 return False
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    async def serves(self, hostname: str, release_id: str) -> bool:
+    async def serves(self, hostname: str, release_id: str, *, alone: bool) -> bool:
         """Whether the router does now; one that does not answer does not."""
         try:
-            return await self._ingress.serves(hostname, release_id)
+            return await self._ingress.serves(hostname, release_id, alone=alone)
         except ExternalFailure as error:
             log.info("%s: the router does not answer yet: %s", hostname, error)
             return False

@@ -14,6 +14,9 @@ NO_ROOM_SECONDS = 15.0
 """How long a release may wait for room: other apps' old copies may be about to end."""
 ROUTE_SECONDS = 30.0
 """How long the router may take to know of healthy copies."""
+ALONE_SECONDS = 10.0
+"""Of these, how long it may take to forget the copies before them. One that will not go is no reason to hold
+up, or to fail, a deployment whose own copies answer."""
 _CRASHES = 2
 """Restarts after which a copy that is down again is not going to recover."""
 _STOPPED_BY_US = frozenset({None, 0, 130, 137, 143})

@@ -78,6 +78,8 @@ class AwaitRoute:
 
     deployment: DeploymentView
     seconds: float
+    alone_seconds: float
+    """For which it is waited also until the router sends none to another release."""
 
 
 @dataclass(frozen=True)
@@ -299,7 +301,11 @@ def _route(state: State, deployment: DeploymentView, release: ReleaseView) -> Ac
     time_waited = waited(state, deployment, DeploymentPhase.ROUTE)
     if time_waited >= failures.ROUTE_SECONDS:
         return RecordFailure(deployment, failures.not_routed(time_waited))
-    return AwaitRoute(deployment, failures.ROUTE_SECONDS - time_waited)
+    return AwaitRoute(
+        deployment,
+        failures.ROUTE_SECONDS - time_waited,
+        max(0.0, failures.ALONE_SECONDS - time_waited),
+    )
 
 
 def _healthy(release: ReleaseView, seen: Observation) -> int:

@@ -275,7 +275,8 @@ class InstanceReconciler:
         deployment = action.deployment
         release = loaded.releases[deployment.id].release
         began = datetime.now(UTC)
-        if await self._engine.serves(loaded.instance.hostname, release.id):
+        alone = action.alone_seconds > 0
+        if await self._engine.serves(loaded.instance.hostname, release.id, alone=alone):
             await self._succeed(deployment, lease, routing_since=began)
             return
         if DeploymentPhase.ROUTE not in deployment.since:
@@ -284,7 +285,11 @@ class InstanceReconciler:
                 await progress.enter(session, row, DeploymentPhase.ROUTE)
             faults.checkpoint("deployment.route_recorded")
         if await self._engine.routed(
-            loaded.instance.hostname, release.id, lease, seconds=action.seconds
+            loaded.instance.hostname,
+            release.id,
+            lease,
+            seconds=action.seconds,
+            alone_seconds=action.alone_seconds,
         ):
             await self._succeed(deployment, lease)
 

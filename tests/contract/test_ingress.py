@@ -98,6 +98,20 @@ async def test_an_update_hands_the_hostname_to_the_new_release(sample: SampleJob
     await eventually(handed_over, "release 2 is served and release 1 is not")
 
 
+async def test_a_release_is_served_alone_once_the_one_before_it_is_let_go_of(
+    sample: SampleJob,
+) -> None:
+    ingress = sample.world.ingress
+    await live(sample, 1)
+    await sample.submit(2)
+
+    async def alone() -> bool:
+        return await ingress.serves(sample.hostname, sample.release_id(2), alone=True)
+
+    await eventually(alone, "release 2 is served alone")
+    assert not await ingress.serves(sample.hostname, sample.release_id(1))
+
+
 async def test_a_crashing_update_is_never_served(sample: SampleJob) -> None:
     ingress = sample.world.ingress
     await live(sample, 1)

@@ -193,6 +193,34 @@ async def test_a_healthy_app_that_the_router_ignores_is_not_called_live(
     assert failed.failure_phase is DeploymentPhase.ROUTE
 
 
+async def test_an_old_copy_that_the_router_still_sends_to_is_waited_for(
+    stage: Stage, web: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    serves = stage.ingress.serves
+
+    async def third_time(hostname: str, release_id: str, *, alone: bool = False) -> bool:
+        looks.append(alone)
+        stage.ingress.lingering = len(looks) < 3
+        return await serves(hostname, release_id, alone=alone)
+
+    monkeypatch.setattr(stage.ingress, "serves", third_time)
+    queued = await stage.push(web, A)
+    await stage.run()
+    assert looks == [True, True, True]
+    assert (await stage.deployment(queued.id)).status is DeploymentStatus.SUCCEEDED
+
+
+async def test_an_old_copy_that_the_router_never_forgets_holds_up_nothing_for_ever(
+    stage: Stage, web: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.rollouts.failures.ALONE_SECONDS", 0.1)
+    stage.ingress.lingering = True
+    queued = await stage.push(web, A)
+    await stage.run()
+    assert (await stage.deployment(queued.id)).status is DeploymentStatus.SUCCEEDED
+
+
 async def test_a_job_that_the_engine_refuses_fails_and_the_previous_serves(
     stage: Stage, web: Placed
 ) -> None:

@@ -48,7 +48,7 @@ def a_new_version_drops_no_request(story: Story, checkout: Checkout) -> None:
     with _under_load(story) as answers:
         pushed = checkout.push("main")
         assert pushed.code == 0, pushed.output
-        until(lambda: "second version" in story.page("py", "production")[1])
+        assert "second version" in story.page("py", "production")[1]
         status, answer = story.call(
             "PATCH", f"{story.app_path('py', 'production')}/scale", {"replicas": 2, "cpuMillis": 50}
         )
@@ -78,8 +78,7 @@ def a_rollback_restores_the_first_version_without_building(story: Story) -> None
     status, answer = story.call("POST", f"{first}/rollback")
     assert status == 201, answer
     _succeeded(story, "py", "production")
-    # The copies before it are let go of when it serves: until then either may answer.
-    until(lambda: "second version" not in story.page("py", "production")[1])
+    assert "second version" not in story.page("py", "production")[1]
     assert story.deployment("py", "production")["buildId"] == story.call("GET", first)[1]["buildId"]
     assert story.call("GET", f"{story.app_path('py', 'production')}/scale")[1]["replicas"] == 1
 

@@ -52,7 +52,7 @@ async def _settle(world: GitWorld, push: Push) -> Sequence[Push]:
             session,
             world.repositories,
             world.placed.app.id,
-            [push.id],
+            [push],
             maker=world.wiring.previews,
             atomic=False,
         )

@@ -30,21 +30,23 @@ class ConsulIngress:
     async def routes(self, service: str) -> Sequence[Route]:
         return [_route(entry) for entry in await self._health(service)]
 
-    async def serves(self, hostname: str, release_id: str) -> bool:
+    async def serves(self, hostname: str, release_id: str, *, alone: bool = False) -> bool:
         """By what Traefik says, where its API is set; else by the catalog that it reads."""
         release = f"paas.release={release_id}"
         service = await self._service_of(release)
         if service is None:
             return False
-        entries = await self._health(service, tag=release, passing=True)
-        routed = {
-            f"{entry['Service']['Address'] or entry['Node']['Address']}:{entry['Service']['Port']}"
-            for entry in entries
+        entries = [
+            entry
+            for entry in await self._health(service)
             if any(f"`{hostname}`" in tag for tag in entry["Service"]["Tags"])
-        }
-        if self._router is None or not routed:
-            return bool(routed)
-        return not routed.isdisjoint(await self._router.servers(hostname))
+        ]
+        ours = {_address(entry) for entry in entries if release in entry["Service"]["Tags"]}
+        passing = {_address(entry) for entry in entries if _passes(entry)}
+        if not ours & passing:
+            return False
+        servers = passing if self._router is None else await self._router.servers(hostname)
+        return bool(ours & passing & set(servers)) and not (alone and set(servers) - ours)
 
     async def services(self) -> Sequence[str]:
         held = await self._tags()
@@ -109,13 +111,22 @@ class ConsulIngress:
         return next((name for name, tags in held.items() if tag in tags), None)
 
 
+def _address(entry: Any) -> str:
+    service = entry["Service"]
+    return f"{service['Address'] or entry['Node']['Address']}:{service['Port']}"
+
+
+def _passes(entry: Any) -> bool:
+    return all(check["Status"] == "passing" for check in entry["Checks"])
+
+
 def _route(entry: Any) -> Route:
     service = entry["Service"]
     allocation = _ALLOCATION.match(service["ID"])
     return Route(
         service=service["Service"],
-        address=f"{service['Address'] or entry['Node']['Address']}:{service['Port']}",
-        healthy=all(check["Status"] == "passing" for check in entry["Checks"]),
+        address=_address(entry),
+        healthy=_passes(entry),
         allocation_id=allocation[1] if allocation else "",
         node=entry["Node"]["Node"],
         registration_id=service["ID"],

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.adapters.git import hook
+
 _CONFIGURATION = """\
 # Written by the platform at each start; changes here are lost.
 [core]
@@ -21,6 +23,8 @@ _CONFIGURATION = """\
 	deltaBaseCacheLimit = 16m
 	fsmonitor = false
 	untrackedCache = false
+	# A quarantine borrows from its own repository alone, whose refs are looked at anyway: not a second time.
+	alternateRefsCommand = true
 [safe]
 	directory = *
 [transfer]
@@ -52,15 +56,6 @@ _CONFIGURATION = """\
 	reflogExpireUnreachable = never
 """
 
-_PROC_RECEIVE = """\
-#!/bin/sh
-# Relays git's conversation about a push to the platform's process; see app/adapters/git/receive.py.
-exec 3<&0
-cat <&3 >"/dev/fd/$PAAS_PUSH_REQUEST" &
-cat <"/dev/fd/$PAAS_PUSH_PROGRESS" >&2 &
-exec cat <"/dev/fd/$PAAS_PUSH_REPLY" 3<&-
-"""
-
 _PROTOCOL = re.compile(r"[A-Za-z0-9=:._-]{1,256}", re.ASCII)
 
 
@@ -78,7 +73,7 @@ class GitHome:
             hooks=_quoted(str(hooks)), max_bytes=self._push_max_bytes
         )
         _replace(self._folder / "config", configuration, 0o600)
-        _replace(hooks / "proc-receive", _PROC_RECEIVE, 0o700)
+        _replace(hooks / "proc-receive", hook.SCRIPT, 0o700)
 
     def environment(self, protocol: str = "", **extra: str) -> Mapping[str, str]:
         """Nothing of this process's own ``GIT_*`` or secrets; ``protocol`` only if it is well-formed."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from app.adapters.git.pktline import payload_length
 from app.errors import InvalidInput
+from app.ports.repositories import RefUpdate
 
 MAX_BYTES = 4 * 1024 * 1024
 """Room for some 30,000 refs; git holds all commands in memory."""
@@ -24,6 +25,13 @@ class PushHead:
 
     shallow: list[str] = field(default_factory=list)
     passed_on: bytearray = field(default_factory=bytearray)
+    updates: list[RefUpdate] = field(default_factory=list)
+    """As far as the commands can be read; what git makes of them counts."""
+
+
+def update_of(line: bytes) -> RefUpdate:
+    old, new, ref = line.decode(errors="surrogateescape").split(" ", 2)
+    return RefUpdate(ref=ref, old=old, new=new)
 
 
 async def read_head(body: AsyncIterator[bytes]) -> PushHead:
@@ -60,6 +68,8 @@ def _take_commands(head: PushHead, unread: bytearray) -> bool:
             head.shallow.append(object_id.decode("ascii", "replace"))
         else:
             head.passed_on += line
+            if line.count(b" ") >= 2:
+                head.updates.append(update_of(line[4:].partition(b"\0")[0].rstrip(b"\n")))
         if length < 0:
             return True
     return False

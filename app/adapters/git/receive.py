@@ -1,34 +1,34 @@
 """A push: git checks and stores the objects, this process decides about the refs.
 
-    client ──HTTP──▶ git receive-pack ──▶ proc-receive (a shell script) ──pipes──▶ this process
+    client ──HTTP──▶ git receive-pack ──▶ proc-receive (a shell script, hook.py)
+                          ▲                    │ its standard streams
+                          └───── pipes ─── this process
 
-``receive-pack`` stores the objects, then asks the ``proc-receive`` hook about each ref (githooks(5)).
-The hook is a shell script that copies between git and three pipes, which it and receive-pack inherit
-from here, so that no interpreter is started per push: *request* (git's questions), *reply* (our answers)
-and *progress* (lines for the client's terminal). If this process dies, the pipes close, the hook ends
-without an answer, and git refuses the refs that the handler had not moved.
+``receive-pack`` stores the objects, then asks the ``proc-receive`` hook about each ref (githooks(5)). If
+this process dies, the pipes close, the hook ends without an answer, and git refuses the refs that the
+handler had not moved.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import BinaryIO
 
 from app.adapters.git.home import GitHome
+from app.adapters.git.hook import Hook, Streams
 from app.adapters.git.lock import receiving
 from app.adapters.git.pktline import FLUSH, packet, read_packet, read_section
-from app.adapters.git.process import CHUNK, end, limit_memory, log_failure, pump, spawn, tail
-from app.adapters.git.push_head import PushHead, read_head
+from app.adapters.git.process import end, limit_memory, log_failure, pump, spawn, tail
+from app.adapters.git.push_head import PushHead, read_head, update_of
 from app.adapters.git.shallow import accept_boundary, pretending
 from app.errors import InvalidInput
 from app.ports.repositories import (
+    Arrived,
     ClientGone,
     Exchange,
     ReceivedPush,
@@ -37,46 +37,19 @@ from app.ports.repositories import (
     RefUpdate,
 )
 
+_KEEP_PACK = ("-c", "receive.unpackLimit=1")
+"""By itself git counts objects alone, and compresses few large ones again one by one, for minutes."""
 _TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Colours and cursor movements: an app's build log must not draw on somebody's terminal."""
 
 
-class Pipes:
-    """This process's ends of the three pipes, and the hook's ends, which only git may keep open."""
-
-    def __init__(self) -> None:
-        request_read, request_write = os.pipe()
-        reply_read, reply_write = os.pipe()
-        progress_read, progress_write = os.pipe()
-        self.request: BinaryIO = os.fdopen(request_read, "rb", 0)
-        self.reply: BinaryIO = os.fdopen(reply_write, "wb", 0)
-        self.progress: BinaryIO = os.fdopen(progress_write, "wb", 0)
-        self.hooks_ends = [request_write, reply_read, progress_read]
-
-    @property
-    def variables(self) -> dict[str, str]:
-        names = ("PAAS_PUSH_REQUEST", "PAAS_PUSH_REPLY", "PAAS_PUSH_PROGRESS")
-        return dict(zip(names, map(str, self.hooks_ends), strict=True))
-
-    def release_hooks_ends(self) -> None:
-        """Once git has inherited them, an end of file means that git is gone."""
-        while self.hooks_ends:
-            os.close(self.hooks_ends.pop())
-
-
 class Conversation:
-    """Asyncio streams over the pipes; also the pushing client's terminal."""
+    """What git asks and is answered; also the pushing client's terminal."""
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        reply: asyncio.StreamWriter,
-        progress: asyncio.StreamWriter,
-        gone: asyncio.Event,
-    ) -> None:
-        self._reader = reader
-        self._reply = reply
-        self._progress = progress
+    def __init__(self, streams: Streams, gone: asyncio.Event) -> None:
+        self._reader = streams.questions
+        self._reply = streams.answers
+        self._progress = streams.progress
         self.gone = gone
 
     async def say(self, line: str) -> None:
@@ -99,7 +72,7 @@ class Conversation:
         shared = [name for name in (b"push-options", b"atomic") if name in features]
         self._reply.write(packet(b"version=1\0" + b" ".join(shared) + b"\n") + FLUSH)
         await self._reply.drain()
-        updates = [_update(line) for line in await read_section(self._reader)]
+        updates = [update_of(line) for line in await read_section(self._reader)]
         options = await read_section(self._reader) if b"push-options" in shared else []
         return ReceivedPush(
             updates=updates,
@@ -118,15 +91,6 @@ class Conversation:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             await self._reply.drain()
 
-    def close(self) -> None:
-        self._reply.close()
-        self._progress.close()
-
-
-def _update(line: bytes) -> RefUpdate:
-    old, new, ref = line.decode(errors="surrogateescape").split(" ", 2)
-    return RefUpdate(ref=ref, old=old, new=new)
-
 
 def _option(line: bytes) -> tuple[str, str]:
     key, _, value = line.decode(errors="replace").partition("=")
@@ -143,6 +107,7 @@ async def receive_pack(
     exchange: Exchange,
     handler: ReceiveHandler,
     *,
+    arrived: Arrived,
     meanwhile: AbstractAsyncContextManager[None],
 ) -> None:
     """See Repositories.receive_pack. ``meanwhile`` is entered when git has begun to check."""
@@ -150,19 +115,20 @@ async def receive_pack(
         head = await read_head(exchange.body)
     except ClientGone:
         return
-    async with receiving(path) as lock, _conversing(exchange.gone) as (conversation, pipes):
-        with pretending(path, head.shallow) as boundary:
+    async with receiving(path) as lock:
+        with pretending(path, head.shallow) as boundary, contextlib.closing(Hook()) as hook:
             process = await spawn(
+                *(_KEEP_PACK if exchange.large else ()),
                 "receive-pack",
                 "--stateless-rpc",
                 str(path),
-                env=home.environment(_version(exchange.protocol), **pipes.variables, **boundary),
-                pass_fds=(*pipes.hooks_ends, lock),
+                env=home.environment(_version(exchange.protocol), **hook.variables, **boundary),
+                pass_fds=(*hook.inherited, lock),
             )
             limit_memory(process)
-            pipes.release_hooks_ends()
-            feeding = asyncio.create_task(_feed(head, exchange.body, process))
-            talking = asyncio.create_task(_converse(conversation, handler, head, path, home))
+            hook.release_inherited()
+            feeding = asyncio.create_task(_feed(head, exchange.body, process, arrived))
+            talking = asyncio.create_task(_converse(hook, exchange.gone, handler, head, path, home))
             complaining = asyncio.create_task(tail(process))
             try:
                 async with meanwhile:
@@ -183,7 +149,9 @@ def _version(protocol: str) -> str:
     return "" if "version=2" in protocol else protocol
 
 
-async def _feed(head: PushHead, body: AsyncIterator[bytes], process: Process) -> None:
+async def _feed(
+    head: PushHead, body: AsyncIterator[bytes], process: Process, arrived: Arrived
+) -> None:
     """The request into git. When git has ended already, the rest is read and dropped.
 
     When the client is gone, or its request makes no sense, closing git's input makes it clean up.
@@ -194,6 +162,7 @@ async def _feed(head: PushHead, body: AsyncIterator[bytes], process: Process) ->
         await _write(stdin, bytes(head.passed_on))
         async for chunk in body:
             await _write(stdin, chunk)
+        arrived(head.updates)
     except ClientGone:
         return
     finally:
@@ -211,20 +180,22 @@ async def _write(stdin: asyncio.StreamWriter, chunk: bytes) -> None:
 
 
 async def _converse(
-    conversation: Conversation,
+    hook: Hook,
+    gone: asyncio.Event,
     handler: ReceiveHandler,
     head: PushHead,
     path: Path,
     home: GitHome,
 ) -> None:
-    """Closing at the end, whatever happened, is what lets the hook end."""
-    try:
+    """The hook ends with it, whatever happened."""
+    async with hook.streams() as streams:
+        if streams is None:
+            return
+        conversation = Conversation(streams, gone)
         push = await conversation.receive()
         if push is not None:
             results = await _decide(push, handler, head, path, home)
             await conversation.answer(push.updates, results)
-    finally:
-        conversation.close()
 
 
 async def _decide(
@@ -237,28 +208,3 @@ async def _decide(
         except InvalidInput as error:
             return [RefResult(update.ref, error.message) for update in push.updates]
     return await handler(push)
-
-
-@contextlib.asynccontextmanager
-async def _conversing(gone: asyncio.Event) -> AsyncIterator[tuple[Conversation, Pipes]]:
-    pipes = Pipes()
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=CHUNK)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipes.request
-    )
-    reply = await _writer(pipes.reply)
-    progress = await _writer(pipes.progress)
-    try:
-        yield Conversation(reader, reply, progress, gone), pipes
-    finally:
-        pipes.release_hooks_ends()
-        transport.close()
-        reply.close()
-        progress.close()
-
-
-async def _writer(pipe: BinaryIO) -> asyncio.StreamWriter:
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, pipe)
-    return asyncio.StreamWriter(transport, protocol, None, loop)

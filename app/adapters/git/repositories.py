@@ -26,6 +26,7 @@ from app.errors import NotFound
 from app.ids import new_id
 from app.ports.mirrors import Source
 from app.ports.repositories import (
+    Arrived,
     ClientGone,
     Commit,
     Exchange,
@@ -33,6 +34,7 @@ from app.ports.repositories import (
     RefRefused,
     RefUpdate,
     Service,
+    ignore_arrival,
 )
 from app.refs import BRANCHES, ZERO, full_names, is_object_id, ref_problem
 
@@ -52,7 +54,7 @@ class LocalRepositories:
 
     async def create(self, key: str) -> None:
         path = self._path(key)
-        if await asyncio.to_thread(path.is_dir):
+        if path.is_dir():
             return
         self._prepare()
         fresh = self._folder / ".platform" / new_id("new")
@@ -128,10 +130,17 @@ class LocalRepositories:
             await asyncio.gather(feeding, complaining, hanging_up, pumping, return_exceptions=True)
             await end(process)
 
-    async def receive_pack(self, key: str, exchange: Exchange, handler: ReceiveHandler) -> None:
+    async def receive_pack(
+        self,
+        key: str,
+        exchange: Exchange,
+        handler: ReceiveHandler,
+        *,
+        arrived: Arrived = ignore_arrival,
+    ) -> None:
         path = self._existing(key)
         ahead = self._mover.started_ahead(path)
-        await receive_pack(path, self._home, exchange, handler, meanwhile=ahead)
+        await receive_pack(path, self._home, exchange, handler, arrived=arrived, meanwhile=ahead)
 
     async def update_refs(self, key: str, updates: Sequence[RefUpdate]) -> bool:
         path = self._existing(key)

@@ -28,20 +28,20 @@ class LocalIngress:
         routes: list[Route] = await self._agent.call("GET", f"/v1/services/{service}", list[Route])
         return routes
 
-    async def serves(self, hostname: str, release_id: str) -> bool:
+    async def serves(self, hostname: str, release_id: str, *, alone: bool = False) -> bool:
         addresses: list[str] = await self._agent.call(
             "GET", f"/v1/releases/{release_id}", list[str]
         )
         live = {f"http://{address}" for address in addresses}
         if not live:
             return False
+        routed: set[str] = set()
         for router in await self._ask("/api/http/routers?per_page=1000&search=" + hostname):
             if hostname in _HOST.findall(router.get("rule", "")):
                 service = await self._ask(f"/api/http/services/{router['service']}@http")
                 servers = (service.get("loadBalancer") or {}).get("servers") or ()
-                if any(server["url"] in live for server in servers):
-                    return True
-        return False
+                routed |= {server["url"] for server in servers}
+        return bool(routed & live) and not (alone and routed - live)
 
     async def services(self) -> Sequence[str]:
         names: list[str] = await self._agent.call("GET", "/v1/services", list[str])

@@ -21,6 +21,7 @@ class MemoryIngress:
         self.platform: dict[str, tuple[str, int]] = {}
         self.down = False
         self.deaf = False
+        self.lingering = False
 
     async def routes(self, service: str) -> Sequence[Route]:
         self._answer()
@@ -38,13 +39,20 @@ class MemoryIngress:
             if copy.alive
         ]
 
-    async def serves(self, hostname: str, release_id: str) -> bool:
+    async def serves(self, hostname: str, release_id: str, *, alone: bool = False) -> bool:
         self._answer()
-        return not self.deaf and any(
-            copy.allocation.healthy
+        routed = [
+            copy
             for job in self._cluster.jobs.values()
             if f"`{hostname}`" in str(job.spec["TaskGroups"])
-            for copy in job.of(release_id)
+            for copy in job.copies
+            if copy.alive and copy.allocation.healthy
+        ]
+        ours = [copy for copy in routed if copy.allocation.release_id == release_id]
+        return (
+            not self.deaf
+            and bool(ours)
+            and not (alone and (self.lingering or len(ours) < len(routed)))
         )
 
     async def services(self) -> Sequence[str]:

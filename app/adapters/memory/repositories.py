@@ -17,6 +17,7 @@ from app.adapters.git.pktline import FLUSH, packet, payload_length
 from app.adapters.git.tree import EXECUTABLE, SYMLINK, Entry, accepted, check_links
 from app.errors import NotFound
 from app.ports.repositories import (
+    Arrived,
     ClientGone,
     Commit,
     Exchange,
@@ -27,6 +28,7 @@ from app.ports.repositories import (
     RefUpdate,
     Send,
     Service,
+    ignore_arrival,
 )
 from app.refs import BRANCHES, HIDDEN, ZERO, full_names, is_object_id, ref_problem
 
@@ -96,7 +98,14 @@ class MemoryRepositories:
         self._existing(key)
         await exchange.send(packet(b"ERR a repository in memory has no packs to fetch\n"))
 
-    async def receive_pack(self, key: str, exchange: Exchange, handler: ReceiveHandler) -> None:
+    async def receive_pack(
+        self,
+        key: str,
+        exchange: Exchange,
+        handler: ReceiveHandler,
+        *,
+        arrived: Arrived = ignore_arrival,
+    ) -> None:
         repository = self._existing(key)
         try:
             body = b"".join([chunk async for chunk in exchange.body])
@@ -109,6 +118,7 @@ class MemoryRepositories:
         options = _section(rest)[0] if "push-options" in capabilities else []
         client = _Client(exchange.send, exchange.gone, sideband="side-band-64k" in capabilities)
         updates = [_update(line) for line in commands]
+        arrived(updates)
         missing = [u for u in updates if not u.deletes and u.new not in repository.commits]
         if missing:
             await client.report("unpack missing objects", [])
