@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -53,8 +54,29 @@ def _depth(parts: list[str]) -> int:
     return len(parts) if len(parts) <= _DEEPEST and all(map(is_slug, parts)) else 0
 
 
+@strawberry.type(description="How much the sender may still ask.")
+class RateLimit:
+    limit: int = strawberry.field(description="Of one window of time.")
+    cost: int = strawberry.field(description="Of this request.")
+    remaining: int
+    reset_at: datetime = strawberry.field(
+        description="When the window ends, and counting starts anew."
+    )
+
+
 @strawberry.type
 class RootQueries:
+    @strawberry.field(
+        description="Of the token or session that this came with, or else of the address; null: no limit."
+    )
+    def rate_limit(self, info: Info) -> RateLimit | None:
+        standing = info.context.rate
+        rate = None if standing is None else standing.rate
+        if rate is None:
+            return None
+        reset_at = datetime.fromtimestamp(rate.resets_at, UTC)
+        return RateLimit(limit=rate.limit, cost=1, remaining=rate.remaining, reset_at=reset_at)
+
     node: Node | None = entry(
         _by_id,
         id=strawberry.ID,
