@@ -58,24 +58,11 @@ async def fetch(
     if not any(name == ref for _, name in commits):
         return None
     kept = f"{HIDDEN}remote/{hashlib.sha256(branch.encode()).hexdigest()[:32]}"
-    await _git(
-        (
-            "-C",
-            str(path),
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-auto-maintenance",
-            "--",
-            source.url,
-            f"+{ref}:{kept}",
-        ),
-        environment,
-        seconds,
-        max_bytes,
-    )
+    try:
+        await _fetch_into(path, kept, ref, source.url, environment, seconds, max_bytes)
+    except ExternalFailure:
+        await asyncio.to_thread(_sweep, path)
+        raise
     found = await _git(
         ("-C", str(path), "rev-parse", "--verify", "--quiet", f"{kept}^{{commit}}"),
         home.environment(),
@@ -86,6 +73,32 @@ async def fetch(
     if not is_object_id(sha):
         raise ExternalFailure("The remote's branch is no commit of SHA-1.")
     return sha
+
+
+async def _fetch_into(
+    path: Path,
+    kept: str,
+    ref: str,
+    url: str,
+    environment: Mapping[str, str],
+    seconds: float,
+    max_bytes: int,
+) -> None:
+    options = (
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--no-auto-maintenance",
+    )
+    command = ("-C", str(path), "fetch", *options, "--", url, f"+{ref}:{kept}")
+    await _git(command, environment, seconds, max_bytes)
+
+
+def _sweep(path: Path) -> None:
+    """What a fetch that was cut off has left: pushes and packing keep theirs under other names."""
+    for left in (path / "objects" / "pack").glob("tmp_*"):
+        left.unlink(missing_ok=True)
 
 
 def _configuration(source: Source) -> Mapping[str, str]:
@@ -145,8 +158,12 @@ def _limit_files(process: Process, max_bytes: int) -> None:
 def _in_words(error: GitFailed, max_bytes: int) -> ExternalFailure:
     said = [line.strip() for line in error.stderr.splitlines() if line.strip()]
     text = " / ".join(said)
-    if "File too large" in text or "signal 25" in text or "SIGXFSZ" in text:
-        return RemoteRefused(f"The branch is larger than {max_bytes // 1024**2} MB.")
+    if "index-pack" in text:
+        found = [
+            line.removeprefix("fatal: ") for line in said if "fsck" in line or "missing" in line
+        ]
+        problem = found[0][:_SAID] if found else f"it is larger than {max_bytes // 1024**2} MB"
+        return RemoteRefused(f"The branch cannot be kept here: {problem}.")
     if any(words in text for words in _NOT_LET_IN):
         return RemoteRefused(
             "The remote did not let us in, or has no such repository: check the URL and the token."
