@@ -215,7 +215,21 @@ NODES = {
 }
 
 FIELDS = {
-    # Fields that not everybody is shown who sees their object: 0 is null, false or an empty list.
-    #                     anonymous, stranger, viewer, developer, admin, owner, member, ci, operator
+    # What not everybody is shown who sees its object: 0 is null, false or an empty list.
+    #               anonymous, stranger, viewer, developer, admin, owner, member, ci, operator
+    "Deployment.canPromote":       "  0++++++",
+    "Deployment.canRollBackTo":    "  0++++++",
+    "EnvVar.value":                "  0++++0+",
+    "Organization.auditLog":       "  --++--+",
+    "Organization.invitations":    "  --++--+",
+    "Organization.members":        "  ++++00+",
+    "Organization.quota":          "  ++++00+",
+    "Organization.viewerRole":     "  ++++0+0",
+    "Organization.webhook":        "  --++--+",
+    "Organization.webhooks":       "  --++--+",
+    # A token for staging does not see production.
+    "Project.defaultEnvironment":  "  +++++0+",
+    "Project.members":             "  +++++0+",
+    "Project.viewerRole":          "  ++++++0",
 }
 # fmt: on
