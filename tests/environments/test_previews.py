@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.environments import service as environments
 from app.environments.reconcile import PreviewReconciler
 from app.errors import Forbidden, PreconditionFailed
 from app.instances.secrets import new_variable, open_value
-from app.models import DeploymentStatus, Environment, EnvVar, Instance, PushStatus, Role
+from app.models import DeploymentStatus, Environment, EnvVar, Instance, PushStatus, Quota, Role
 from app.reconcile.driver import Driver
 from tests.factories import make_instance, make_user
 from tests.git.world import GitWorld
@@ -243,3 +244,63 @@ async def test_source_of_previews_cannot_be_deleted(world: GitWorld) -> None:
         assert staging is not None
         with pytest.raises(PreconditionFailed, match="copied from staging"):
             await environments.delete(session, world.actor, staging)
+
+
+async def test_name_that_another_app_spells_is_left_to_it(world: GitWorld) -> None:
+    await _rule(world)
+    host = f"{world.organization}.storefront-web-pr-1"
+    other = await make_instance(
+        world.database,
+        organization=world.organization,
+        project="storefront-web",
+        app="pr",
+        environment="1",
+    )
+    base = world.wiring.settings.wildcard_base
+    async with world.database.write_transaction() as session:
+        await session.execute(
+            update(Instance)
+            .where(Instance.id == other.instance.id)
+            .values(hostname=f"{host}.{base}")
+        )
+    clone = await world.clone()
+    await clone.commit("first", a="1")
+    ran = await clone.push("-o", "no-wait", "main:pr-1")
+    assert ran.status == 0, ran
+    (preview,) = await _previews(world)
+    assert preview.slug.startswith("pr-1-")
+    assert len(await world.deployments()) == 1
+
+
+async def test_quota_of_the_organization_holds_for_previews(world: GitWorld) -> None:
+    await _rule(world)
+    async with world.database.write_transaction() as session:
+        session.add(Quota(holder=world.placed.organization.id, replicas=2))
+    clone = await world.clone()
+    await clone.commit("first", a="1")
+    ran = await clone.push("main:pr-1")
+    assert ran.status == 0
+    assert any(line.startswith("[paas] skipped") for line in ran.remote), ran
+    assert await _previews(world) == []
+    assert await world.deployments() == []
+    (push,) = await world.pushes()
+    assert push.status is PushStatus.SKIPPED
+
+
+async def test_two_apps_that_push_one_branch_at_once_share_one_environment(
+    world: GitWorld,
+) -> None:
+    await _rule(world)
+    await make_instance(world.database, organization=world.organization, app="api")
+    await make_instance(
+        world.database, organization=world.organization, app="api", environment="staging"
+    )
+    one, other = await world.clone(), await world.clone()
+    other.remote = world.url(f"{world.organization}/storefront/api")
+    for clone in (one, other):
+        await clone.commit("first", a="1")
+    pushed = await asyncio.gather(
+        one.push("-o", "no-wait", "main:pr-1"), other.push("-o", "no-wait", "main:pr-1")
+    )
+    assert [ran.status for ran in pushed] == [0, 0], pushed
+    assert len(await _previews(world)) == 1
