@@ -112,7 +112,7 @@ class _Screen:
 
     def begins_to_build(self, found: DeploymentState) -> bool:
         """Once: its log is shown then."""
-        building = found.build is not None and found.build.status == "RUNNING"
+        building = found.build is not None and found.build.status in {"QUEUED", "RUNNING"}
         begins, self._build_seen = building and not self._build_seen, self._build_seen or building
         return begins
 

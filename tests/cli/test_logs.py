@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, select
 
-from app.adapters.segments.writer import SegmentWriter
 from app.builds.log import PROGRESS
 from app.models import Build, BuildLogLine, BuildStatus, Instance
-from app.ports.logs import LogLevel, LogLine, LogStream, Progress, micros_of
+from app.ports.logs import LogLevel, LogLine, LogStream, LogWriter, Progress, micros_of
 from tests.cli.world import Terminal
 
 
@@ -80,7 +79,7 @@ async def test_build_that_is_under_way_is_shown_as_it_is_written(shop: Terminal)
 class AppLog:
     """Writes as the worker that collects them."""
 
-    def __init__(self, writer: SegmentWriter) -> None:
+    def __init__(self, writer: LogWriter) -> None:
         self._writer = writer
 
     def write(self, message: str, level: LogLevel | None = None) -> None:
@@ -93,9 +92,7 @@ class AppLog:
 async def log(shop: Terminal) -> AsyncIterator[AppLog]:
     """Of production."""
     found = (await shop.ok("status", "--json")).json
-    folder = shop.folder.parent / "platform" / "logs" / found["id"]
-    writer = SegmentWriter(folder, segment_bytes=2000, segment_seconds=3600)
-    with contextlib.closing(writer):
+    with contextlib.closing(shop.logs.open_writer(found["id"])) as writer:
         yield AppLog(writer)
 
 

@@ -6,6 +6,8 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 from tests.cli.world import Terminal
 from tests.conftest import free_port
 
@@ -102,8 +104,13 @@ async def test_token_of_ci_may_deploy_staging_and_nothing_else(shop: Terminal) -
     assert (await shop.paas("deploy", env=ci)).code == 0
     assert (await shop.paas("status", env=ci)).code == 0
     elsewhere = await shop.paas("deploy", "--env", "production", env=ci)
-    assert elsewhere.code == 1, elsewhere
-    assert "refs/paas/trees/production belongs to the environment production" in elsewhere.err
+    assert (elsewhere.code, "no environment production" in elsewhere.err) == (4, True)
+    await shop.git("commit", "--quiet", "--allow-empty", "--message", "Not for production")
+    tree = "+HEAD:refs/paas/trees/production"
+    with pytest.raises(AssertionError, match="belongs to the environment production"):
+        await shop.git(
+            "push", shop.host.replace("//", f"//x:{secret}@") + "/git/acme/storefront/web.git", tree
+        )
     for refused in (
         ["deploy", "main", "--env", "production"],
         ["promote", "production"],

@@ -106,7 +106,9 @@ def _is_configured(ada: Person) -> None:
     ada.ok("paas", "env", "set", "GREETING", stdin="Good morning\n")
     until(lambda: "Good morning" in ada.page("production"))
     ada.ok("paas", "scale", "--replicas", "2", "--cpu", "50")
-    assert len(ada.json("paas", "status")["containers"]) == 2
+    until(
+        lambda: [each["healthy"] for each in ada.json("paas", "status")["containers"]] == [True] * 2
+    )
     ada.ok("paas", "rollback", "1")
     until(lambda: "Good morning" not in ada.page("production"))
     assert ada.json("paas", "scale")["replicas"] == 1
@@ -141,6 +143,7 @@ def _is_shared_with_a_machine_that_may_deploy_staging(ada: Person) -> None:
     secret = ada.run("paas", *command).stdout.strip()
     machine = Person(ada.home, ada.folder, token=secret)
     machine.ok("paas", "deploy", "--env", "staging")
+    ada.ok("git", "commit", "-qam", "Second")
     for refused in (
         ("paas", "deploy"),
         ("paas", "env", "set", "A=1", "--env", "staging"),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.container import open_container
 from app.crypto import load_secret_box
 from app.db import Database
 from app.main import create_app, server_config
+from app.ports.logs import LogStore
 from app.settings import Settings
 from app.tokens.issue import issue
 from tests.conftest import free_port
@@ -52,7 +53,7 @@ class Terminal:
     token: str
     folder: Path
     environment: dict[str, str]
-    extra: dict[str, str] = field(default_factory=dict)
+    logs: LogStore
 
     async def paas(
         self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None
@@ -130,7 +131,13 @@ async def terminal(database: Database, folder: Path) -> AsyncIterator[Terminal]:
         async with database.write_transaction() as session:
             token = await issue(session, user_name="ada", token_name="laptop", is_admin=True)
         yield Terminal(
-            stage, database, f"http://127.0.0.1:{port}", token, _clone(folder), _person(folder)
+            stage=stage,
+            database=database,
+            host=f"http://127.0.0.1:{port}",
+            token=token,
+            folder=_clone(folder),
+            environment=_person(folder),
+            logs=container.logs,
         )
     await container.close()
     await stage.scheduler.close()
