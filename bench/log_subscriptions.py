@@ -19,10 +19,9 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,14 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
-from app.adapters.local.postgres import EmbeddedPostgres, server_user
 from app.db import Database
-from app.migrate import migrate
 from app.models import User
+from app.ports.scheduler import JobRef, RolloutStatus
 from app.tokens import service as tokens
 from bench._figures import figure, keep
+from bench.reconcile import database as fresh_database
 from jobs import Artifact, JobInput, Scale, render
+from jobs.render import secrets_path_of
 from tests.agent.machine import Machine, running_machine, until
 from tests.conftest import free_port
 from tests.factories import Placed, make_instance, make_user
@@ -131,34 +131,6 @@ class Platform:
         return sum(target.endswith("/stdout.log") for target in targets)
 
 
-@asynccontextmanager
-async def postgres() -> AsyncIterator[str]:
-    with tempfile.TemporaryDirectory(prefix="bench-postgres-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        server = EmbeddedPostgres(folder, free_port())
-        server.initialise()
-        process = subprocess.Popen(
-            server.command("fsync=off"),
-            user=server_user(),
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            await until(lambda: _accepts(server.port), "Postgres answers")
-            yield server.url()
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-async def _accepts(port: int) -> bool:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.close()
-    return True
-
-
 async def start_app(machine: Machine, placed: Placed) -> Path:
     """Its raw output."""
     slugs = (placed.organization.slug, placed.project.slug, placed.app.slug)
@@ -185,16 +157,13 @@ async def start_app(machine: Machine, placed: Placed) -> Path:
         "command": "/usr/bin/env",
         "args": ["python3", "-u", "-c", _APP],
     }
-    from app.ports.scheduler import JobRef
-    from jobs.render import secrets_path_of
-
     ref = JobRef(job["Namespace"], job["ID"])
     await machine.scheduler.put_secrets(ref, secrets_path_of(ref.id, 1), {})
     await machine.scheduler.submit(job, expected_index=0)
 
     async def serves() -> bool:
         seen = await machine.scheduler.observe(ref)
-        return any(copy.healthy for copy in seen.allocations)
+        return seen.rollout is not None and seen.rollout.status is RolloutStatus.SUCCEEDED
 
     await until(serves, f"{ref} serves", seconds=60)
     (copy,) = await machine.scheduler.list_copies(ref)
@@ -299,11 +268,8 @@ async def _read_raw(raw: list[Path], tasks: list[asyncio.Task[None]]) -> dict[st
 
 async def main() -> int:
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(postgres())
-        await migrate(url)
-        database = Database(url)
-        stack.push_async_callback(database.close)
-        machine = await stack.enter_async_context(running_machine())
+        database = await stack.enter_async_context(fresh_database())
+        machine = await stack.enter_async_context(running_machine(with_traefik=True))
         platform = Platform(machine, database, free_port())
         apps = [await make_instance(database, app=f"app{n}") for n in range(CONTAINERS)]
         raw = [await start_app(machine, app) for app in apps]

@@ -78,7 +78,7 @@ class Platform:
     @cached_property
     def logs(self) -> LogStore:
         return SegmentStore(
-            self.settings.home_path / "logs",
+            self.settings.home_path / "logs" / "apps",
             keep_bytes=1 << 20,
             keep=timedelta(hours=1),
             poll_seconds=0.005,

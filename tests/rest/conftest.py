@@ -41,7 +41,7 @@ class Wiring:
 
     @cached_property
     def logs(self) -> LogStore:
-        folder = self.settings.home_path / "logs"
+        folder = self.settings.home_path / "logs" / "apps"
         return SegmentStore(folder, keep_bytes=1 << 20, keep=timedelta(hours=1))
 
 

@@ -18,7 +18,7 @@ async def _write(api: Api, count: int) -> None:
     await api.owner.ok("POST", "/api/orgs/acme/projects/", {"slug": "storefront"})
     await api.owner.ok("POST", _APPS, {"slug": "web"})
     instance = await api.owner.ok("GET", _APPS + "web/envs/production")
-    folder = api.wiring.settings.home_path / "logs" / instance["id"]
+    folder = api.wiring.settings.home_path / "logs" / "apps" / instance["id"]
     lines = [
         LogLine(
             0,

@@ -1,6 +1,6 @@
 """Logs as files: a folder an instance, and in it segments that are only appended to.
 
-{home}/logs/INSTANCE/
+{home}/logs/apps/INSTANCE/
   00000000000000000000.log   named by the position of its first byte, so that a position is found by name
   writer.lock                held by the one collector that writes
 
