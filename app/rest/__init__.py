@@ -24,6 +24,7 @@ from app.rest import (
     organizations,
     projects,
     tokens,
+    webhooks,
 )
 from app.rest.dispatch import PathApp
 from app.rest.endpoint import Endpoint, RestContainer
@@ -39,6 +40,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *deployments.ENDPOINTS,
     *logs.ENDPOINTS,
     *tokens.ENDPOINTS,
+    *webhooks.ENDPOINTS,
     *access.ENDPOINTS,
 )
 

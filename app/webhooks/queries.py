@@ -110,3 +110,20 @@ async def prune(session: WriteSession, webhook_id: str, before: datetime) -> Non
             WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.finished_at < before
         )
     )
+
+
+async def of_organization(session: AsyncSession, organization_id: str) -> Sequence[Webhook]:
+    """Oldest first."""
+    statement = select(Webhook).where(Webhook.organization_id == organization_id)
+    return (await session.scalars(statement.order_by(Webhook.id))).all()
+
+
+async def deliveries_of(session: AsyncSession, webhook_id: str) -> Sequence[WebhookDelivery]:
+    """The newest hundred, newest first."""
+    statement = (
+        select(WebhookDelivery)
+        .where(WebhookDelivery.webhook_id == webhook_id)
+        .order_by(WebhookDelivery.id.desc())
+        .limit(100)
+    )
+    return (await session.scalars(statement)).all()

@@ -30,6 +30,8 @@ PARTS = {
     "number": "1",
     "user": "vera",
     "token": "tok_" + "0" * 26,
+    "webhook": "whk_" + "0" * 26,
+    "delivery": "whd_" + "0" * 26,
 }
 SCOPED = [endpoint for endpoint in ENDPOINTS if "{org}" in endpoint.path]
 
@@ -46,6 +48,8 @@ def _body(endpoint: Endpoint) -> dict[str, Any] | None:
         "create_environment": {"slug": "x", "branchPattern": "x"},
         "create_app": {"slug": "x"},
         "set_preview_rule": {"branchPattern": "pr-*", "sourceEnvironment": "staging"},
+        "create_webhook": {"url": "https://example.com/"},
+        "set_remote": {"host": "github", "url": "https://example.com/a/b"},
         "set_member": {"role": "viewer"},
         "set_project_member": {"role": "viewer"},
         "protect_environment": {"roles": ["admin"]},
