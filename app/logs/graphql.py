@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated
 
@@ -158,10 +159,10 @@ class LogSubscriptions:
             async with database.read_session() as session:
                 await find.instance(session, actor, id=instance_id)
 
-        async for event in while_allowed(
-            context, allowed, _events(context, instance_id, wanted, after)
-        ):
-            yield event
+        events = _events(context, instance_id, wanted, after)
+        async with aclosing(while_allowed(context, allowed, events)) as shown:
+            async for event in shown:
+                yield event
 
 
 async def _events(
@@ -172,12 +173,13 @@ async def _events(
         position = service.decode_cursor(after, "after")
         await context.container.logs.check(instance_id, position)
     told = False
-    async for batch in context.container.log_feeds.subscribe(instance_id, position):
-        lines = [line for line in batch.lines if wanted.accepts(line)]
-        if told and not (lines or batch.dropped or batch.gap):
-            continue
-        told = True
-        yield _event(batch, lines)
+    async with aclosing(context.container.log_feeds.subscribe(instance_id, position)) as batches:
+        async for batch in batches:
+            lines = [line for line in batch.lines if wanted.accepts(line)]
+            if told and not (lines or batch.dropped or batch.gap):
+                continue
+            told = True
+            yield _event(batch, lines)
 
 
 def _event(batch: Batch[port.LogLine], lines: Sequence[port.LogLine]) -> LogEvent:
