@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.access.actor import Actor
 from app.access.find import place_of
-from app.access.permissions import Permission, require
+from app.access.permissions import Permission, require, require_unlimited
 from app.audit import log
 from app.audit.actions import Action
 from app.crypto import Sealed, SecretBox
@@ -46,6 +46,7 @@ async def link(
     place = await place_of(session, app)
     await require(session, actor, place.scope, Permission.APP_WRITE)
     await require(session, actor, place.scope, Permission.CODE_PUSH)
+    require_unlimited(actor, "link a remote, which pushes with all that its user may")
     place.require_live()
     valid_url(url, guard)
     if report_statuses and host is RemoteHost.GITLAB:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx2
-from sqlalchemy import select, true
+from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -48,6 +48,8 @@ from app.models import (
     Push,
     PushStatus,
     Release,
+    Remote,
+    RemoteHost,
     Role,
     User,
     Webhook,
@@ -165,11 +167,15 @@ async def build_world(database: Database, box: SecretBox) -> tuple[Built, dict[s
         await projects.create(session, OPERATOR, acme, slug="backoffice")
         developer = Role.DEVELOPER
         await project_members.set_role(session, OPERATOR, storefront, people["member"], developer)
-        made = {"wildcard_base": BASE}
-        web = await apps.create(session, OPERATOR, storefront, slug="web", **made)
-        await apps.create(session, OPERATOR, storefront, slug="worker", **made)
+        web = await apps.create(session, OPERATOR, storefront, slug="web", wildcard_base=BASE)
+        await apps.create(session, OPERATOR, storefront, slug="worker", wildcard_base=BASE)
         staging = await environments.create(
-            session, OPERATOR, storefront, slug="staging", branch_pattern="staging", **made
+            session,
+            OPERATOR,
+            storefront,
+            slug="staging",
+            branch_pattern="staging",
+            wildcard_base=BASE,
         )
         production = await _environment(session, storefront, "production")
         await environments.protect(session, OPERATOR, production, [Role.ADMIN])
@@ -239,7 +245,14 @@ async def fill(database: Database, box: SecretBox, built: Built) -> dict[str, st
             body="{}",
             status=DeliveryStatus.FAILED,
         )
-        session.add_all([push, invitation, webhook])
+        remote = Remote(
+            app_id=built.web.id,
+            host=RemoteHost.GITHUB,
+            url="https://8.8.8.8/web.git",
+            hook_secret=sealed.ciphertext,
+            hook_key_id=sealed.key_id,
+        )
+        session.add_all([push, invitation, webhook, remote])
         await session.flush()
         session.add(delivery)
         session.add(
@@ -255,8 +268,10 @@ async def fill(database: Database, box: SecretBox, built: Built) -> dict[str, st
     ids |= {"Webhook": webhook.id, "WebhookDelivery": delivery.id}
     async with database.read_session() as session:
         for kind in (Membership, ProjectMembership, AuditEntry):
-            own = kind.organization_id == built.acme.id if kind is not ProjectMembership else true()
-            ids[kind.__name__] = (await session.scalars(select(kind).where(own))).all()[0].id
+            found = select(kind.__table__.c.id)
+            if "organization_id" in kind.__table__.c:
+                found = found.where(kind.__table__.c.organization_id == built.acme.id)
+            ids[kind.__name__] = (await session.scalars(found)).all()[0]
     for prefix, environment in (("", built.staging), ("Protected", built.production)):
         async with database.read_session() as session:
             instance = await _instance(session, built.web, environment)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.crypto import SecretBox
+from app.db import Database
 from app.graphql.schema import core_schema
 from app.rest import ENDPOINTS
 from tests.access import table
@@ -22,7 +24,7 @@ from tests.access.walk import (
 
 
 @pytest.fixture
-async def world(database, secret_box, tmp_path: Path) -> AsyncIterator[World]:  # type: ignore[no-untyped-def]
+async def world(database: Database, secret_box: SecretBox, tmp_path: Path) -> AsyncIterator[World]:
     async with opened(database, secret_box, str(tmp_path)) as world:
         yield world
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
@@ -109,8 +109,8 @@ async def subscription_letter(world: World, field: str, actor: Actor | None) -> 
     document = filled(f"subscription {{ {field} }}", world.ids)
     context = Context(world.platform, actor, "req_1")
     found = await schema.subscribe(document, context_value=context)
-    if not hasattr(found, "__anext__"):
-        return _letter_of_errors(found.errors)
+    if not isinstance(found, AsyncGenerator):
+        return _letter_of_errors(getattr(found, "errors", None))
     try:
         async with asyncio.timeout(2):
             return _letter_of_errors((await anext(found)).errors)

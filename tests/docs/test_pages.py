@@ -19,6 +19,7 @@ PAGES = [
     "docs/ci.md",
     "docs/api.md",
     "docs/signing-in.md",
+    "docs/access.md",
     "docs/live.md",
     "docs/operating.md",
 ]
