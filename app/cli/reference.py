@@ -39,8 +39,9 @@ in the clone. A name of that file counts only below what it was linked to: with 
 | app | `--app`, `-a`; also `ORG/PROJECT/APP` | `PAAS_APP` |
 | environment | `--env`, `-e` | `PAAS_ENV`; else the project's default |
 
-**Tokens** are kept in `$XDG_CONFIG_HOME/paas/hosts.json`, which only you can read; git asks `paas` for them. `PAAS_TOKEN`
-is the token of `PAAS_HOST`, and wins ([CI](ci.md)). It is not sent to a platform that only a `.paas.toml` names.
+**Tokens.** `paas login` gets one in the browser, or takes one (`--token`, or piped in). They are kept in
+`$XDG_CONFIG_HOME/paas/hosts.json`, which only you can read; git asks `paas` for them. `PAAS_TOKEN` is the token of
+`PAAS_HOST`, and wins ([CI](ci.md)). It is not sent to a platform that only a `.paas.toml` names.
 
 **Output.** Results go to stdout; progress and remarks to stderr. On a terminal there are tables, colours (`NO_COLOR`
 turns them off) and a spinner; in a pipe the rows alone, with tabs between columns. `--json` prints the fields of the
