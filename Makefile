@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	&& echo $$python && break; done)
 BENCHES := $(notdir $(basename $(filter-out bench/_%,$(wildcard bench/*.py))))
 
-.PHONY: help up install check lint types schema-check test engines format lock schema cli-client cli-docs cli-client-check bench clean
+.PHONY: help up install check lint types schema-check test fuzz engines format lock schema cli-client cli-docs cli-client-check bench clean
 
 help:  ## what there is to type
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /make \1\t/' | expand -t 18
@@ -49,6 +49,9 @@ schema-check: install
 
 test: check engines  ## everything; with the real engines where they can be had
 	$(BIN)/python -m pytest -q -m "slow or docker or nomad"
+
+fuzz: install  ## random requests to both APIs for a good while, each time others
+	PAAS_FUZZ_EXAMPLES=$${PAAS_FUZZ_EXAMPLES:-500} $(BIN)/python -m pytest -q -m slow tests/fuzz tests/graphql/test_compiled.py
 
 engines: install
 	@.ci/engines $(BIN)/paas

@@ -139,7 +139,10 @@ class Endpoint(GraphQL[Context, None]):
         json = asks.get("content-type", "").startswith("application/json")
         if self._plans is None or actor is None or not json or _wants_stream(request):
             return None
-        body = await answer(self._plans, self._container.database, actor, await request.body())
+        rate = standing_of(request.scope)
+        charge = None if rate is None else rate.charge
+        database, asked = self._container.database, await request.body()
+        body = await answer(self._plans, database, actor, asked, charge)
         return None if body is None else Response(body, media_type="application/json")
 
     def _failed(self, error: Exception, request_id: str) -> Response:
@@ -157,7 +160,10 @@ class Endpoint(GraphQL[Context, None]):
         )
 
     def parse_json(self, data: str | bytes) -> Any:
-        parsed = super().parse_json(data)
+        try:
+            parsed = super().parse_json(data)
+        except UnicodeDecodeError as error:
+            raise HTTPException(400, "The body is not UTF-8") from error
         if not isinstance(parsed, dict | list):
             raise HTTPException(400, "The body is JSON, but not an object with a query")
         return parsed
