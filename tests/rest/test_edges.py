@@ -30,6 +30,7 @@ PARTS = {
     "number": "1",
     "user": "vera",
     "token": "tok_" + "0" * 26,
+    "invitation": "inv_" + "0" * 26,
     "webhook": "whk_" + "0" * 26,
     "delivery": "whd_" + "0" * 26,
 }
@@ -48,6 +49,7 @@ def _body(endpoint: Endpoint) -> dict[str, Any] | None:
         "create_environment": {"slug": "x", "branchPattern": "x"},
         "create_app": {"slug": "x"},
         "set_preview_rule": {"branchPattern": "pr-*", "sourceEnvironment": "staging"},
+        "create_invitation": {"email": "ida@example.com", "role": "viewer"},
         "create_webhook": {"url": "https://example.com/"},
         "set_remote": {"host": "github", "url": "https://example.com/a/b"},
         "set_member": {"role": "viewer"},

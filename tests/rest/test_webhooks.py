@@ -31,7 +31,16 @@ async def test_webhook_from_its_making_to_its_end(web: Api) -> None:
     error = await owner.error("POST", path + "/test")
     assert error["code"] == "PRECONDITION_FAILED"
     for client in (web.developer, web.viewer):
-        assert (await client.error("GET", HOOKS))["code"] == "FORBIDDEN"
+        for method, where in (
+            ("GET", HOOKS),
+            ("GET", path + "/deliveries/"),
+            ("PATCH", path),
+            ("DELETE", path),
+            ("POST", path + "/test"),
+            ("POST", f"{path}/deliveries/{sent['id']}/retry"),
+        ):
+            error = await client.error(method, where, {} if method == "PATCH" else None)
+            assert error["code"] == "FORBIDDEN", (method, where)
     await owner.ok("DELETE", path)
     assert (await owner.error("DELETE", path))["code"] == "NOT_FOUND"
 
