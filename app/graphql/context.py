@@ -96,6 +96,8 @@ class Context:
     """Whoever keeps a connection open for this: who it is may change meanwhile."""
     rate: RateStanding | None = None
     """This request's place among the rate limits; None where there are none."""
+    cost: int = 1
+    """Of this request among the rate limits."""
     loaders: Loaders = field(init=False)
     engine_calls: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(ENGINE_CALLS_AT_ONCE)
@@ -103,6 +105,12 @@ class Context:
 
     def __post_init__(self) -> None:
         self.forget()
+
+    def charge(self, requests: int) -> None:
+        """Count as so many more requests among the rate limits."""
+        self.cost += requests
+        if self.rate is not None:
+            self.rate.charge(requests)
 
     def forget(self) -> None:
         """Drop what was read: after a mutation it may no longer be so."""

@@ -30,6 +30,8 @@ from graphql import (
 from app.graphql.connection import DEFAULT_PAGE
 
 MAX_COST = 1_000_000
+OBJECTS_A_REQUEST = 10_000
+"""So many more objects count as one more request among the rate limits."""
 
 _CONNECTION = "Connection"
 _ABOUT = "PageInfo"
@@ -76,6 +78,11 @@ _MOST_KNOWN = 64
 
 def _hashable(value: Any) -> Any:
     return value if isinstance(value, int) else None
+
+
+def further_requests(cost: int) -> int:
+    """As what an operation counts among the rate limits, beside the one that each request is."""
+    return min(cost, MAX_COST) // OBJECTS_A_REQUEST
 
 
 def cost_extension(cost: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from app.graphql.cost import Price, cost_extension, refusal_of_cost
+from app.graphql.cost import Price, cost_extension, further_requests, refusal_of_cost
 from app.graphql.limits import MAX_TOKENS, CleanStrings, refusal_of
 
 CACHED_DOCUMENTS = 256
@@ -120,6 +120,9 @@ class CheckedDocuments(SchemaExtension):
             return []
         core: Any = context.schema
         self._cost = self._found.price(core._schema, operation).at(context.variables)
+        charge = getattr(context.context, "charge", None)
+        if charge is not None:
+            charge(further_requests(self._cost))
         refusal = refusal_of_cost(self._cost)
         return [] if refusal is None else [refusal]
 

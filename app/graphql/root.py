@@ -75,7 +75,9 @@ class RootQueries:
         if rate is None:
             return None
         reset_at = datetime.fromtimestamp(rate.resets_at, UTC)
-        return RateLimit(limit=rate.limit, cost=1, remaining=rate.remaining, reset_at=reset_at)
+        return RateLimit(
+            limit=rate.limit, cost=info.context.cost, remaining=rate.remaining, reset_at=reset_at
+        )
 
     node: Node | None = entry(
         _by_id,

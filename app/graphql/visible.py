@@ -27,6 +27,7 @@ from app.models import (
     Deployment,
     Environment,
     Instance,
+    Invitation,
     Membership,
     Organization,
     Project,
@@ -35,6 +36,8 @@ from app.models import (
     Release,
     Role,
     User,
+    UserIdentity,
+    UserSession,
 )
 from app.names import is_id
 
@@ -104,6 +107,34 @@ def _audit_entries(actor: Actor) -> Select[Any]:
     return select(AuditEntry).where(AuditEntry.organization_id.in_(readable))
 
 
+def _of_account(row: type[UserSession] | type[UserIdentity]) -> Statement:
+    """The actor's own. A token that was made for less than its user may does not speak for the user."""
+
+    def statement(actor: Actor) -> Select[Any]:
+        own = false() if actor.grant is not None else row.user_id == actor.user_id
+        return select(row).where(own)
+
+    return statement
+
+
+def _invitations(actor: Actor) -> Select[Any]:
+    """For who may invite to the same place."""
+    if actor.is_admin:
+        return select(Invitation)
+    if actor.grant is not None:
+        return select(Invitation).where(false())
+    inviting = [role for role, held in PERMISSIONS.items() if Permission.MEMBERS_WRITE in held]
+    organizations = select(Membership.organization_id).where(
+        Membership.user_id == actor.user_id, Membership.role.in_(inviting)
+    )
+    projects = select(ProjectMembership.project_id).where(
+        ProjectMembership.user_id == actor.user_id, ProjectMembership.role.in_(inviting)
+    )
+    return select(Invitation).where(
+        Invitation.organization_id.in_(organizations) | Invitation.project_id.in_(projects)
+    )
+
+
 _KINDS: dict[str, tuple[type[Base], Statement]] = {
     "aud": (AuditEntry, _audit_entries),
     "org": (Organization, _in_organization(Organization)),
@@ -154,6 +185,9 @@ _KINDS: dict[str, tuple[type[Base], Statement]] = {
     "pmb": (ProjectMembership, _project_memberships),
     "usr": (User, _users),
     "tok": (ApiToken, _tokens),
+    "ses": (UserSession, _of_account(UserSession)),
+    "idn": (UserIdentity, _of_account(UserIdentity)),
+    "inv": (Invitation, _invitations),
 }
 """By the prefix of the id."""
 

@@ -16,7 +16,7 @@ from app.graphql.connection import Listing
 from app.graphql.context import Info
 from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
-from app.graphql.node import FromRow, shown, shows
+from app.graphql.node import Node, shown, shows
 from app.invitations import mail, service
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ INVITATIONS = Listing(
 
 @shows(models.Invitation)
 @strawberry.type(description="A role that waits for whoever was sent its link.")
-class Invitation(FromRow):
-    id: strawberry.ID
+class Invitation(Node):
     email: str
     role: models.Role
     created_at: datetime

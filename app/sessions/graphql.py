@@ -13,7 +13,7 @@ from app.errors import PaasError
 from app.graphql.context import Info
 from app.graphql.errors import user_error
 from app.graphql.mutation import MutationPayload, mutate
-from app.graphql.node import FromRow, shows
+from app.graphql.node import Node, shows
 from app.sessions import service
 from app.users import identities
 from app.users import service as users
@@ -21,8 +21,7 @@ from app.users import service as users
 
 @shows(models.UserSession)
 @strawberry.type(description="A browser that is signed in.")
-class Session(FromRow):
-    id: strawberry.ID
+class Session(Node):
     address: str = strawberry.field(description="From where it was last used.")
     user_agent: str = strawberry.field(description="What the browser said of itself.")
     created_at: datetime
@@ -36,8 +35,7 @@ class Session(FromRow):
 
 @shows(models.UserIdentity)
 @strawberry.type(description="An account at the OpenID provider that signs in as the viewer.")
-class Identity(FromRow):
-    id: strawberry.ID
+class Identity(Node):
     issuer: str
     subject: str
     email: str | None = strawberry.field(description="As the provider last told it, if verified.")

@@ -8,8 +8,10 @@ from app.access.actor import Actor
 from app.crypto import SecretBox
 from app.db import Database
 from app.graphql.schema import core_schema
-from app.models import Base, EnvVar
+from app.invitations import service as invitations
+from app.models import Base, EnvVar, Role
 from app.outbound.guard import Guard
+from app.settings import Settings
 from app.webhooks import service as webhooks
 from tests.graphql.conftest import Api
 from tests.graphql.test_reading import one_of_each
@@ -41,6 +43,8 @@ MUTATIONS = {
     "webhookDelete": '(id: "$Webhook")',
     "webhookTest": '(id: "$Webhook")',
     "webhookDeliveryRetry": '(id: "$WebhookDelivery")',
+    "memberInvite": '(input: {organizationId: "$Organization", email: "x@x.org", role: VIEWER})',
+    "invitationRevoke": '(id: "$Invitation")',
     "appRemoteSet": '(input: {appId: "$App", host: GITHUB, url: "https://example.com/a/b"})',
     "appRemoteUnset": '(appId: "$App")',
     "appCreate": '(input: {projectId: "$Project", slug: "other"})',
@@ -58,7 +62,16 @@ MUTATIONS = {
 }
 """Each on an object of acme's; ``$Type`` stands for the id of one."""
 
-OF_NOBODY = {"organizationCreate", "quotaSet", "tokenCreate", "tokenRevoke"}
+OF_NOBODY = {
+    "organizationCreate",
+    "quotaSet",
+    "tokenCreate",
+    "tokenRevoke",
+    "invitationAccept",
+    "passwordChange",
+    "sessionRevoke",
+    "identityUnlink",
+}
 """Mutations on nothing of an organization's."""
 
 
@@ -83,6 +96,10 @@ async def ids_of(world: World, database: Database, box: SecretBox) -> dict[str, 
             session, world.owner, world.acme, box, Guard(), url="https://example.com/hook"
         )
         delivery = await webhooks.send_test(session, world.owner, webhook)
+        invitation, _ = await invitations.invite(
+            session, Settings(), world.owner, world.acme, email="v@example.com", role=Role.VIEWER
+        )
+    ids["Invitation"] = invitation.id
     return {**ids, "WebhookDelivery": delivery.id, "Webhook": webhook.id}
 
 

@@ -79,6 +79,14 @@ BAD = [
     ("tokenCreate", '(input: {name: "x", expiresAt: "2020-01-01T00:00:00Z"})', "INVALID", ["expiresAt"]),
     ("tokenCreate", '(input: {name: "x", expiresAt: "2100-01-01T00:00:00"})', "INVALID", ["expiresAt"]),
     ("tokenRevoke", '(id: "tok_x")', "NOT_FOUND", None),
+    ("memberInvite", '(input: {organizationId: "$Organization", email: "x", role: VIEWER})', "INVALID", ["email"]),
+    ("memberInvite", '(input: {organizationId: "org_x", email: "x@x.org", role: VIEWER})', "NOT_FOUND", None),
+    ("memberInvite", '(input: {organizationId: "$Organization", projectId: "$App", email: "x@x.org", role: VIEWER})', "NOT_FOUND", None),
+    ("invitationRevoke", '(id: "$Organization")', "NOT_FOUND", None),
+    ("invitationAccept", '(secret: "paasi_x")', "NOT_FOUND", ["invitation"]),
+    ("passwordChange", '(currentPassword: "x", newPassword: "a good new password")', "PRECONDITION_FAILED", None),
+    ("sessionRevoke", '(id: "$Organization")', "NOT_FOUND", None),
+    ("identityUnlink", '(id: "idn_x")', "NOT_FOUND", None),
 ]  # fmt: skip
 
 

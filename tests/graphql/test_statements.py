@@ -44,9 +44,11 @@ from tests.graphql.conftest import Api
 EVERYTHING = """
 query ($project: ID!) {
   branchMatch(projectId: $project, branch: "main") { environments { slug } }
-  viewer { user { id } token { id } tokens { totalCount nodes { id } } }
+  viewer { user { id } token { id } tokens { totalCount nodes { id } }
+    sessions { id } identities { id } }
   organizations { totalCount nodes { viewerRole project(slug: "p-0") { slug }
     members { totalCount nodes { user { name } organization { slug } } }
+    invitations { totalCount nodes { project { slug } } }
     webhooks { totalCount nodes { project { slug } deliveries { totalCount nodes { kind } } } }
     projects { totalCount nodes { organization { slug } defaultEnvironment { slug }
       previewRule { sourceEnvironment { slug } }

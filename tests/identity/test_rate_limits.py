@@ -203,3 +203,19 @@ def test_a_flood_of_keys_is_forgotten_when_its_windows_have_ended(
         counters.incr(f"new {number}", 60)
     assert "1" not in counters._windows
     assert counters.get("new 0") == 1
+
+
+async def test_what_may_ask_for_much_counts_as_more(build: Build) -> None:
+    site = build(rate_limit_token="1000/hour")
+    browser = await site.browser()
+    browser.extra["Authorization"] = f"Bearer {await _token(site)}"
+    large = (
+        "{ organizations(first: 100) { nodes { projects(first: 100) { nodes"
+        " { apps(first: 20) { nodes { slug } } } } } } %s }"
+    )
+    told = (await browser.graphql(large % "rateLimit { cost remaining }"))["rateLimit"]
+    assert told["cost"] > 20
+    assert told["remaining"] == 1000 - told["cost"]
+    await browser.graphql(large % "")
+    after = (await browser.graphql(RATE))["rateLimit"]
+    assert after["remaining"] <= told["remaining"] - told["cost"]

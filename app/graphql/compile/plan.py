@@ -48,6 +48,7 @@ class Statement:
     text: str
     values: list[Any]
     tail: bytes
+    cost: int
 
 
 class Plans:
@@ -101,7 +102,7 @@ class _Operation:
             parameters = [read(asked) for read in plan.parameters]
         except Uncovered:
             return None
-        return Statement(plan.statement, parameters, _tail(cost))
+        return Statement(plan.statement, parameters, _tail(cost), cost)
 
     def _coerced(self, variables: Mapping[str, Any]) -> VariableValues | None:
         """None for variables that are refused."""
