@@ -18,6 +18,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes, strategies
+from schemathesis.core.result import Ok
 
 from app.db import Database
 from app.graphql.schema import sdl
@@ -96,6 +97,7 @@ def _fuzz_rest(target: Target) -> None:
     headers = {"Authorization": f"Bearer {target.token}"}
     tried = 0
     for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
         operation = found.ok()
 
         @bounded(4)
