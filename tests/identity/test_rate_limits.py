@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import pytest
@@ -43,8 +44,6 @@ async def test_a_token_has_its_limit_from_wherever_it_is_used_and_however_it_is_
     graphql = await first.post("/graphql", {"query": RATE}, **auth)
     assert graphql.status_code == 429
     assert graphql.json()["errors"][0]["extensions"]["code"] == "LIMIT_REACHED"
-    import base64
-
     basic = base64.b64encode(f"anybody:{secret}".encode()).decode()
     git = await first.get("/git/a/b/c.git/info/refs", Authorization=f"Basic {basic}")
     assert (git.status_code, git.headers["content-type"][:10]) == (429, "text/plain")
