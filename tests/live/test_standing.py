@@ -13,6 +13,8 @@ from sqlalchemy import delete, update
 from app.access import members
 from app.access.actor import OPERATOR
 from app.models import ApiToken, User
+from app.sessions import service as sessions
+from app.sessions.cookies import cookie_name
 from app.tokens import service as tokens
 from tests.live.client import connect, events
 from tests.live.conftest import Live
@@ -147,3 +149,35 @@ async def test_event_stream_without_a_token_says_so_and_completes(live: Live) ->
         (name, data), last = [event async for event in stream]
     assert (name, data["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
     assert last == ("complete", None)
+
+
+async def test_session_of_our_own_page_opens_a_socket_which_ends_with_it(live: Live) -> None:
+    async with live.database.write_transaction() as session:
+        user = await session.get_one(User, live.ada.user_id)
+        row, secret = await sessions.start(
+            session, live.settings, user, address="127.0.0.1", user_agent="test"
+        )
+    cookie = {"Cookie": f"{cookie_name(live.settings)}={secret}"}
+    async with connect(live.url, headers=cookie | {"Origin": live.url}) as socket:
+        await socket.init()
+        await socket.next(await socket.start(_STATUS, id=live.placed.instance.id))
+        async with live.database.write_transaction() as session:
+            await sessions.revoke(session, OPERATOR, row.id)
+        async with asyncio.timeout(SOON):
+            assert (await socket.closed())[0] == 4403
+
+
+@pytest.mark.parametrize("origin", [{}, {"Origin": "https://evil.example.com"}])
+async def test_session_cookie_that_another_page_makes_a_browser_send_opens_nothing(
+    live: Live, origin: dict[str, str]
+) -> None:
+    async with live.database.write_transaction() as session:
+        user = await session.get_one(User, live.ada.user_id)
+        _, secret = await sessions.start(
+            session, live.settings, user, address="127.0.0.1", user_agent="test"
+        )
+    cookie = {"Cookie": f"{cookie_name(live.settings)}={secret}"}
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with connect(live.url, headers=cookie | origin):
+            pass
+    assert refused.value.response.status_code == 403
