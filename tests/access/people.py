@@ -52,6 +52,8 @@ from app.models import (
     RemoteHost,
     Role,
     User,
+    UserIdentity,
+    UserSession,
     Webhook,
     WebhookDelivery,
 )
@@ -252,7 +254,20 @@ async def fill(database: Database, box: SecretBox, built: Built) -> dict[str, st
             hook_secret=sealed.ciphertext,
             hook_key_id=sealed.key_id,
         )
-        session.add_all([push, invitation, webhook, remote])
+        user_id = built.people["developer"].id
+        browser = UserSession(
+            id="ses_" + "1" * 26,
+            user_id=user_id,
+            secret_hash=b"",
+            address="192.0.2.1",
+            user_agent="Browser",
+            last_used_at=datetime.now(UTC),
+            expires_at=datetime.now(UTC) + timedelta(days=1),
+        )
+        identity = UserIdentity(
+            id="idn_" + "1" * 26, user_id=user_id, issuer="https://id.example.com", subject="1"
+        )
+        session.add_all([push, invitation, webhook, remote, browser, identity])
         await session.flush()
         session.add(delivery)
         session.add(
@@ -265,6 +280,7 @@ async def fill(database: Database, box: SecretBox, built: Built) -> dict[str, st
             )
         )
     ids |= {"Build": build.id, "Push": push.id, "Invitation": invitation.id, "ApiToken": token.id}
+    ids |= {"Session": browser.id, "Identity": identity.id}
     ids |= {"Webhook": webhook.id, "WebhookDelivery": delivery.id}
     async with database.read_session() as session:
         for kind in (Membership, ProjectMembership, AuditEntry):

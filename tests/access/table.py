@@ -82,8 +82,8 @@ MUTATIONS = [
     ("tokenRevoke",         "!..+....+", '(id: "$ApiToken")'),
     # Only in a browser that is signed in.
     ("passwordChange",      "!++++++++", '(currentPassword: "", newPassword: "correct horse battery")'),
-    ("sessionRevoke",       "!......-.", '(id: "ses_00000000000000000000000000")'),
-    ("identityUnlink",      "!......-.", '(id: "idn_00000000000000000000000000")'),
+    ("sessionRevoke",       "!..+...-+", '(id: "$Session")'),
+    ("identityUnlink",      "!..+...-+", '(id: "$Identity")'),
 ]
 
 _ORG = "/api/orgs/acme"
@@ -221,13 +221,16 @@ NODES = {
     "Build":             "!.+++++++",
     "Deployment":        "!.+++++++",
     "Environment":       "!.+++++++",
+    "Identity":          "!..+.....",
     "Instance":          "!.+++++++",
+    "Invitation":        "!...++..+",
     "Membership":        "!.++++..+",
     "Organization":      "!.+++++++",
     "Project":           "!.+++++++",
     "ProjectMembership": "!.+++++.+",
     "Push":              "!.+++++++",
     "Release":           "!.+++++++",
+    "Session":           "!..+.....",
     "User":              "!.++++..+",
 }
 

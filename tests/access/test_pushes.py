@@ -148,7 +148,7 @@ async def test_a_push_whose_right_is_lost_before_it_is_settled_deploys_nothing(
             session,
             world.repositories,
             world.placed.app.id,
-            [push.id],
+            [push],
             maker=world.wiring.previews,
             atomic=False,
         )
