@@ -55,6 +55,7 @@ class OneBuild:
             await session.wake("build", build.id)
 
 
+@pytest.mark.slow
 async def test_build_that_is_under_way_is_shown_as_it_is_written(shop: Terminal) -> None:
     shop.stage.builds.held = True
     build = OneBuild(shop)
@@ -112,6 +113,7 @@ async def test_lines_are_chosen_by_what_was_asked_for(shop: Terminal, log: AppLo
     assert (await shop.ok("logs", "--env", "staging")).out == ""
 
 
+@pytest.mark.slow
 async def test_following_goes_on_until_it_is_interrupted(shop: Terminal, log: AppLog) -> None:
     log.write("before")
     process = await shop.start("logs", "--follow")

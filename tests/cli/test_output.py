@@ -43,6 +43,7 @@ def _through_a_pty(shop: Terminal, arguments: tuple[str, ...], env: Mapping[str,
     return said.decode()
 
 
+@pytest.mark.slow
 async def test_people_get_headings_and_colour_and_a_pipe_gets_rows(shop: Terminal) -> None:
     await shop.ok("deploy")
     for_people = await _on_a_terminal(shop, "deployments", "list")
@@ -59,6 +60,7 @@ async def test_people_get_headings_and_colour_and_a_pipe_gets_rows(shop: Termina
     assert len(piped.rows[0]) == 7
 
 
+@pytest.mark.slow
 async def test_waiting_turns_a_spinner_for_people_only(shop: Terminal) -> None:
     for_people = await _on_a_terminal(shop, "deploy")
     assert "\x1b[?25l" in for_people  # the cursor is hidden while it turns

@@ -92,6 +92,7 @@ async def test_a_token_is_shown_once_listed_and_revoked(shop: Terminal) -> None:
     assert (await shop.paas("tokens", "revoke", "ci")).code == 4
 
 
+@pytest.mark.slow
 async def test_token_of_ci_may_deploy_staging_and_nothing_else(shop: Terminal) -> None:
     await shop.ok("deploy")
     arguments = ("ci", "--for", "acme/storefront/*/staging", "--may", "deploy", "--days", "90")
