@@ -95,8 +95,8 @@ class Platform:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Its API and worker."""
-        parts = {name: self._start(name) for name in ("main", "worker")}
-        self.api = parts["main"]
+        parts = {name: self._start(name) for name in ("app.main", "bench._log_worker")}
+        self.api = parts["app.main"]
         try:
             yield
         finally:
@@ -108,7 +108,7 @@ class Platform:
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         with (self.machine.home / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", f"app.{name}"],
+                [sys.executable, "-m", name],
                 env=self.environment,
                 cwd=_REPOSITORY,
                 stdout=log,
