@@ -78,6 +78,7 @@ BAD = [
     ("deploymentPromote", '(id: "$Deployment", toEnvironmentId: "$Environment")', "INVALID", ["environment"]),
     ("tokenCreate", '(input: {name: "x", expiresAt: "2020-01-01T00:00:00Z"})', "INVALID", ["expiresAt"]),
     ("tokenCreate", '(input: {name: "x", expiresAt: "2100-01-01T00:00:00"})', "INVALID", ["expiresAt"]),
+    ("quotaSet", '(input: {apps: 1})', "FORBIDDEN", None),
     ("tokenRevoke", '(id: "tok_x")', "NOT_FOUND", None),
     ("memberInvite", '(input: {organizationId: "$Organization", email: "x", role: VIEWER})', "INVALID", ["email"]),
     ("memberInvite", '(input: {organizationId: "org_x", email: "x@x.org", role: VIEWER})', "NOT_FOUND", None),
