@@ -24,6 +24,7 @@ from app.graphql.scalars import CONFIG
 from app.instances.graphql import InstanceMutations
 from app.instances.subscriptions import InstanceSubscriptions
 from app.invitations.graphql import InvitationMutations
+from app.live.shared import SharingExecutor
 from app.logs.graphql import LogSubscriptions
 from app.organizations.graphql import OrganizationMutations, OrganizationQueries
 from app.projects.graphql import ProjectMutations
@@ -101,7 +102,12 @@ EXTENSIONS: list[type[SchemaExtension] | Callable[[], SchemaExtension]] = [
 ]
 
 schema = PaasSchema(
-    query=Query, mutation=Mutation, subscription=Subscription, config=CONFIG, extensions=EXTENSIONS
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    config=CONFIG,
+    extensions=EXTENSIONS,
+    execution_context_class=SharingExecutor,
 )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated
 
@@ -14,12 +16,11 @@ from app.access.actor import Actor
 from app.graphql.connection import Edge, PageInfo
 from app.graphql.context import Context, Info
 from app.live.fanout import Batch
+from app.live.shared import Answers
 from app.live.watch import while_allowed
 from app.logs import service
 from app.ports import logs as port
 from app.ports.logs import LogFilter, LogLevel, LogStream
-
-_MOST_IN_AN_EVENT = 200
 
 
 @strawberry.type(description="One line that a container wrote.")
@@ -102,6 +103,12 @@ class LogEvent:
     )
     gap: bool = strawberry.field(description="Lines before these are lost, nobody knows how many.")
     cursor: str = strawberry.field(description="To go on from, with `after`.")
+    answers: strawberry.Private[Answers] = field(default_factory=Answers)
+
+
+_shown: OrderedDict[Hashable, LogEvent] = OrderedDict()
+"""The last events: viewers of one instance get the same ones."""
+_SHOWN = 256
 
 
 async def page_of(
@@ -179,16 +186,23 @@ async def _events(
             if told and not (lines or batch.dropped or batch.gap):
                 continue
             told = True
-            yield _event(batch, lines)
+            yield _event(instance_id, batch, lines)
 
 
-def _event(batch: Batch[port.LogLine], lines: Sequence[port.LogLine]) -> LogEvent:
-    return LogEvent(
-        lines=[LogLine.of(line) for line in lines],
-        dropped=batch.dropped,
-        gap=batch.gap,
-        cursor=service.encode_cursor(batch.cursor),
-    )
+def _event(instance_id: str, batch: Batch[port.LogLine], lines: Sequence[port.LogLine]) -> LogEvent:
+    positions = tuple(line.position for line in lines)
+    key = (instance_id, positions, batch.dropped, batch.gap, batch.cursor)
+    event = _shown.get(key)
+    if event is None:
+        event = _shown[key] = LogEvent(
+            lines=[LogLine.of(line) for line in lines],
+            dropped=batch.dropped,
+            gap=batch.gap,
+            cursor=service.encode_cursor(batch.cursor),
+        )
+        if len(_shown) > _SHOWN:
+            _shown.popitem(last=False)
+    return event
 
 
 def _checked(filter: LogFilterInput | None) -> LogFilter:
