@@ -116,15 +116,17 @@ async def revoke(
     actor: Actor,
     invitation_id: str,
     *,
-    organization_slug: str | None = None,
+    of: Organization | None = None,
 ) -> Invitation:
     """Its link is worth nothing any more. Raises PreconditionFailed for one that was accepted.
 
-    With ``organization_slug`` one of that organization alone is found.
+    ``of``: one of this organization alone is found, and who may not revoke there is told so.
     """
     row = await session.get(Invitation, invitation_id) if is_id(invitation_id) else None
     missing = NotFound("There is no such invitation.")
-    if row is None:
+    if row is None or (of is not None and row.organization_id != of.id):
+        if of is not None:
+            await require(session, actor, Scope(of.id), Permission.MEMBERS_WRITE)
         raise missing
     scope = Scope(row.organization_id, row.project_id)
     try:
@@ -132,8 +134,6 @@ async def revoke(
     except NotFound as hidden:
         raise missing from hidden
     organization = await lock(session, row.organization_id)
-    if organization_slug not in {None, organization.slug}:
-        raise missing
     await session.refresh(row)
     if row.accepted_at is not None:
         raise PreconditionFailed(

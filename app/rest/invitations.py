@@ -90,10 +90,8 @@ async def create_invitation(call: WriteCall[InvitationCreate]) -> InvitationCrea
 
 async def revoke_invitation(call: WriteCall[Nothing]) -> None:
     """End an invitation: its link is worth nothing any more."""
-    await find.organization(call.session, call.actor, slug=call.path["org"])
-    await service.revoke(
-        call.session, call.actor, call.path["invitation"], organization_slug=call.path["org"]
-    )
+    organization = await find.organization(call.session, call.actor, slug=call.path["org"])
+    await service.revoke(call.session, call.actor, call.path["invitation"], of=organization)
 
 
 async def accept_invitation(call: WriteCall[InvitationAccept]) -> InvitationAccepted:

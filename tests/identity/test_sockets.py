@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from app.models import User
@@ -12,9 +13,9 @@ from tests.identity.conftest import URL, Browser, Build, Site
 EVIL = "https://evil.example.net"
 
 
-async def _opened(site: Site, first: dict[str, Any] | None = None, **headers: str) -> list[Any]:
+async def _opened(site: Site, first: Mapping[str, Any] | None = None, **headers: str) -> list[Any]:
     """What the server answered to the handshake, and to a first message, until it accepted or closed."""
-    scope = {
+    scope: dict[str, Any] = {
         "type": "websocket",
         "path": "/graphql",
         "raw_path": b"/graphql",
@@ -34,7 +35,7 @@ async def _opened(site: Site, first: dict[str, Any] | None = None, **headers: st
     told: list[Any] = []
     done = asyncio.Event()
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Any) -> None:
         told.append(message.get("status") or message.get("code") or message["type"])
         if first is None or message["type"] in {"websocket.send", "websocket.close"}:
             done.set()
