@@ -8,12 +8,12 @@ and rolls back when it raises, so a failed mutation leaves nothing behind. Wake-
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import event, text
+from sqlalchemy import ColumnElement, Dialect, Select, event, inspect, text
 from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
@@ -156,6 +156,7 @@ class Database:
         _discard_lost(self.engine)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._plain: asyncpg.Pool | None = None
+        self._written: dict[Select[Any], _Written] = {}
         self._read = async_sessionmaker(reading, class_=ReadSession, expire_on_commit=False)
         self._write = async_sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)
 
@@ -169,6 +170,17 @@ class Database:
         async with self._write() as session, session.begin():
             yield session
             await session.store_last()
+
+    async def first(self, statement: Select[Any], **values: Any) -> tuple[Any, ...] | None:
+        """The rows of the first result of a SELECT of models, made anew: they belong to no session.
+
+        ``statement`` is a constant of its module and has a ``bindparam`` for each of ``values``.
+        """
+        written = self._written.get(statement)
+        if written is None:
+            written = self._written[statement] = _Written(statement, self.engine.dialect)
+        found = await self.fetch_row(written.text, *(values[name] for name in written.parameters))
+        return None if found is None else written.rows(found)
 
     async def fetch_row(self, statement: str, *values: Any) -> asyncpg.Record | None:
         """The first row of a SELECT in Postgres' own words, ``$1`` and so on.
@@ -198,6 +210,47 @@ class Database:
         await self.engine.dispose()
         if self._plain is not None:
             await self._plain.close()
+
+
+class _Written:
+    """A SELECT of models as text, and how its columns become theirs."""
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.text = compiled.string
+        self.parameters: list[str] = list(compiled.positiontup or ())
+        selected = iter(statement.selected_columns)
+        self._models = []
+        for described in statement.column_descriptions:
+            mapper = inspect(described["entity"])
+            columns = [next(selected) for _ in mapper.column_attrs]
+            self._models.append(
+                (
+                    described["entity"],
+                    [
+                        (
+                            mapper.get_property_by_column(mapper.c[each.key]).key,
+                            _reader(each, dialect),
+                        )
+                        for each in columns
+                    ],
+                )
+            )
+
+    def rows(self, found: asyncpg.Record) -> tuple[Any, ...]:
+        values = iter(found)
+        return tuple(
+            model(**{name: read(next(values)) for name, read in columns})
+            for model, columns in self._models
+        )
+
+
+def _reader(column: ColumnElement[Any], dialect: Dialect) -> Callable[[Any], Any]:
+    return column.type.dialect_impl(dialect).result_processor(dialect, None) or _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 async def _nothing_to_reset(_: object) -> None:

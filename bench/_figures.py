@@ -16,6 +16,13 @@ def figure(name: str, value: float, target: float, unit: str = "") -> bool:
     return holds
 
 
+def at_least(name: str, value: float, target: float, unit: str = "") -> bool:
+    """As ``figure``, where more is better."""
+    holds = value >= target
+    print(f"{name} {value:.3f}{unit} >={target:g}{unit} {'PASS' if holds else 'FAIL'}", flush=True)
+    return holds
+
+
 def keep(benchmark: str, samples: Any) -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{benchmark}.json").write_text(json.dumps(samples, indent=1))

@@ -112,8 +112,11 @@ async def authenticate_credential(
     request_id: str | None = None,
 ) -> Actor:
     """One SELECT; at most once a minute also an UPDATE of its last use. Raises Unauthenticated."""
-    async with database.read_session() as reading:
-        actor, unrecorded = await identify(reading, settings, credential)
+    if credential.kind == "session":
+        found = sessions.identify_at_once(database, settings, credential.secret)
+    else:
+        found = tokens.identify_at_once(database, credential.secret)
+    actor, unrecorded = await found
     if unrecorded:
         async with database.write_transaction() as writing:
             await record_use(writing, actor, address)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
 from app.access.secrets import hash_of, new_secret
 from app.audit import log
 from app.audit.actions import Action
-from app.db import WriteSession
+from app.db import Database, WriteSession
 from app.errors import Forbidden, NotFound, Unauthenticated
 from app.ids import new_id
 from app.models import User, UserSession
@@ -74,22 +74,35 @@ async def _prune(session: WriteSession, settings: Settings, user_id: str, now: d
     await session.execute(delete(UserSession).where(too_many))
 
 
+_HOLDER = (
+    select(UserSession, User)
+    .join(User, UserSession.user_id == User.id)
+    .where(UserSession.secret_hash == bindparam("secret_hash"))
+)
+
+
 async def identify(session: AsyncSession, settings: Settings, secret: str) -> tuple[Actor, bool]:
     """Who holds this secret, and whether its use is to be recorded, in one SELECT.
 
     Raises Unauthenticated alike for every one that is no good.
     """
-    statement = (
-        select(UserSession, User)
-        .join(User, UserSession.user_id == User.id)
-        .where(UserSession.secret_hash == hash_of(secret))
-    )
-    found = (await session.execute(statement)).one_or_none()
+    found = (await session.execute(_HOLDER, {"secret_hash": hash_of(secret)})).one_or_none()
+    return _admitted(settings, None if found is None else (found[0], found[1]))
+
+
+async def identify_at_once(
+    database: Database, settings: Settings, secret: str
+) -> tuple[Actor, bool]:
+    """``identify`` without a session of SQLAlchemy's, as in ``app/tokens/service.py``."""
+    return _admitted(settings, await database.first(_HOLDER, secret_hash=hash_of(secret)))
+
+
+def _admitted(settings: Settings, found: tuple[UserSession, User] | None) -> tuple[Actor, bool]:
     if found is None or not is_valid(found[0], settings, datetime.now(UTC)):
         raise Unauthenticated(
             "You are signed out: the session has ended or was revoked.", hint="Sign in again."
         )
-    row, user = found[0], found[1]
+    row, user = found
     actor = Actor(user_id=user.id, name=user.name, is_admin=user.is_admin, session_id=row.id)
     return actor, datetime.now(UTC) - row.last_used_at >= _USE_RECORDED_EVERY
 

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import OPERATOR, Actor
@@ -21,7 +21,7 @@ from app.access.scope import Scope
 from app.access.users import of_actor
 from app.audit import log
 from app.audit.actions import Action
-from app.db import WriteSession
+from app.db import Database, WriteSession
 from app.errors import InvalidInput, NotFound, Unauthenticated
 from app.ids import new_id
 from app.models import ApiToken, Organization, User
@@ -132,24 +132,36 @@ async def identify(session: AsyncSession, secret: str) -> tuple[Actor, bool]:
     return actor, _is_to_be_recorded(token)
 
 
+async def identify_at_once(database: Database, secret: str) -> tuple[Actor, bool]:
+    """``identify`` without a session, whose making costs more than the rest of a small request."""
+    token, actor = _admitted(await database.first(_HOLDER, secret_hash=_hash(secret)))
+    return actor, _is_to_be_recorded(token)
+
+
 async def record_use(session: WriteSession, actor: Actor) -> None:
     statement = update(ApiToken).where(ApiToken.id == actor.token_id)
     await session.execute(statement.values(last_used_at=datetime.now(UTC)))
 
 
+_HOLDER = (
+    select(ApiToken, User)
+    .join(User, ApiToken.user_id == User.id)
+    .where(ApiToken.secret_hash == bindparam("secret_hash"))
+)
+
+
 async def _holder(session: AsyncSession, secret: str) -> tuple[ApiToken, Actor]:
-    statement = (
-        select(ApiToken, User)
-        .join(User, ApiToken.user_id == User.id)
-        .where(ApiToken.secret_hash == _hash(secret))
-    )
-    row = (await session.execute(statement)).one_or_none()
-    if row is None or not _is_valid(row[0], datetime.now(UTC)):
+    found = (await session.execute(_HOLDER, {"secret_hash": _hash(secret)})).one_or_none()
+    return _admitted(None if found is None else (found[0], found[1]))
+
+
+def _admitted(found: tuple[ApiToken, User] | None) -> tuple[ApiToken, Actor]:
+    if found is None or not _is_valid(found[0], datetime.now(UTC)):
         raise Unauthenticated(
             "The token is not known, was revoked or has expired.",
             hint="Send 'Authorization: Bearer paas_…' with a token of `paas admin token create`.",
         )
-    return row[0], grants.actor_of(row[0], row[1])
+    return found[0], grants.actor_of(found[0], found[1])
 
 
 def _is_to_be_recorded(token: ApiToken) -> bool:

@@ -241,7 +241,7 @@ async def test_both_ways_answer_with_the_same_bytes(asker: Asker, populated: Pop
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
-        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(strategy, st.sampled_from(populated.actors))

@@ -97,6 +97,7 @@ class _Part:
     place: Place
     many: int
     reads_page: bool = False
+    """The text has an aggregate of the page's rows in it: without one there would be a text for each row."""
 
     def object(self, kind: GraphQLObjectType, nodes: Sequence[FieldNode]) -> list[Piece]:
         fields = self.compiler.selections.below(kind, nodes)
@@ -109,12 +110,13 @@ class _Part:
         if name == "totalCount":
             return [cast(self.window.count(), Text)]
         field = Field(nodes, kind.fields[name], self.place, self.many)
-        self.reads_page = True
         match name:
             case "nodes":
+                self.reads_page = True
                 node = self.compiler.object(field.kind, nodes, self.place, self.many)
                 return list_of(self.window.listed(rows, joined(node)))
             case "edges":
+                self.reads_page = True
                 edge = self.object(field.kind, nodes)
                 return list_of(self.window.listed(rows, joined(edge)))
             case "node":
@@ -123,4 +125,5 @@ class _Part:
                 return [self.window.cursor(rows)]
             case "pageInfo":
                 return self.object(field.kind, nodes)
+        self.reads_page |= not self.window.knows(name)
         return [self.window.named(name, rows)]

@@ -108,6 +108,10 @@ class Window:
         plain = func.translate(encoded, literal_column(r"E'+/=\n'"), quoted("-_"))
         return joined(['"', plain, '"'])
 
+    def knows(self, name: str) -> bool:
+        """Whether a field of ``PageInfo`` needs no row: what was asked for tells it."""
+        return name == ("hasNextPage" if self.backward else "hasPreviousPage")
+
     def named(self, name: str, rows: FromClause) -> ColumnElement[str]:
         """A field of ``PageInfo``."""
         match name:
