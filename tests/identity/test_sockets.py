@@ -59,7 +59,7 @@ async def test_a_page_of_another_origin_opens_no_socket(site: Site, signed_in: B
         {"origin": EVIL, "sec-fetch-site": "cross-site"},
     ]
     for headers in foreign:
-        assert (await _opened(site, cookie=cookie, **headers))[0] == 403, headers
+        assert (await _opened(site, None, cookie=cookie, **headers))[0] == 403, headers
     own = await _opened(site, {"type": "connection_init"}, cookie=cookie, origin=URL)
     assert own == ["websocket.accept", "websocket.send"]
 
