@@ -14,8 +14,14 @@ Look = Callable[[], object]
 """Cheap, does not raise, and answers with something that differs when there is news."""
 
 
+_EACH = 0.0002
+"""Seconds more between two looks for each thing watched: looking never costs more than a few percent."""
+
+
 class Growth:
-    def __init__(self, seconds: float = 0.04) -> None:
+    """``seconds`` between two looks, and a little more the more there is to look at."""
+
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._watched: dict[asyncio.Event, tuple[Look, object]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -27,7 +33,7 @@ class Growth:
         event = asyncio.Event()
         self._watched[event] = (look, look())
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tick)
+            self._look_later()
         try:
             yield event
         finally:
@@ -42,4 +48,8 @@ class Growth:
             if now != before:
                 self._watched[event] = (look, now)
                 event.set()
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._tick)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        seconds = self._seconds + _EACH * len(self._watched)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._tick)

@@ -1,12 +1,14 @@
-"""A thousand open log subscriptions on ten containers, each on a socket of its own.
+"""A thousand open log subscriptions on ten containers.
 
-Everything is as it runs: an agent with ten apps that write two lines a second each, a worker that collects, an
-API process that a thousand clients subscribe to, a hundred an app. Each line is the time of its writing.
+Everything is as it runs: an agent with ten apps that each write a line a second on average, at random, a worker that collects, an
+API process, and a hundred clients that each subscribe to all ten apps over a socket. Each line is the time of
+its writing.
 
 - ``added_p99``: from when a reader of the raw file had the line until a subscriber had it, over all lines and
   subscribers;
-- ``memory_each``: what the API process grew by, its sockets' buffers in Python included, divided by them;
-- ``upstream_follows``: how often the agent has an app's output open for a reader.
+- ``memory_each``: what the API process grew by for each of them, a tenth of a socket included;
+- ``memory_of_one_on_a_socket``: the same of a hundred more that have a socket each, for comparison;
+- ``upstream_follows``: how many apps' output the agent has open for a reader.
 
     make bench-log-subscriptions
 """
@@ -44,7 +46,7 @@ from tests.conftest import free_port
 from tests.factories import Placed, make_instance, make_user
 
 CONTAINERS = 10
-VIEWERS = 1000
+SUBSCRIPTIONS = 1000
 SECONDS = 20.0
 TARGET_ADDED_MS = 100.0
 TARGET_KB = 50.0
@@ -54,10 +56,9 @@ _SAMPLE_APP = _REPOSITORY / "tests" / "contract" / "sample_app"
 _APP = """
 import http.server, os, random, threading, time
 def write():
-    time.sleep(random.random())
     while True:
+        time.sleep(random.expovariate(1))
         print(time.time_ns(), flush=True)
-        time.sleep(0.5)
 threading.Thread(target=write, daemon=True).start()
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -87,8 +88,8 @@ class Platform:
             "PAAS_SCHEDULER": "embedded",
             "PAAS_DATABASE_URL": database.url,
             "PAAS_API_PORT": str(api_port),
-            "PAAS_LIVE_CONNECTIONS_PER_TOKEN": str(2 * VIEWERS),
-            "PAAS_LIVE_CONNECTIONS_PER_ADDRESS": str(2 * VIEWERS),
+            "PAAS_LIVE_CONNECTIONS_PER_TOKEN": str(2 * SUBSCRIPTIONS),
+            "PAAS_LIVE_CONNECTIONS_PER_ADDRESS": str(2 * SUBSCRIPTIONS),
         }
         self.api: subprocess.Popen[bytes] | None = None
 
@@ -175,12 +176,14 @@ def _artifact(machine: Machine) -> Artifact:
 
 
 class Viewer:
-    def __init__(self, instance_id: str) -> None:
-        self.instance_id = instance_id
+    """A socket with subscriptions to some of the apps."""
+
+    def __init__(self, instance_ids: list[str]) -> None:
+        self.instance_ids = instance_ids
         self.seen: list[tuple[str, int]] = []
         """Line, and when it was here: nanoseconds."""
         self.ready = asyncio.Event()
-        self.dropped = 0
+        self.missed = 0
 
     async def watch(self, url: str, token: str) -> None:
         async with websockets.connect(
@@ -195,16 +198,21 @@ class Viewer:
         start = {"Authorization": f"Bearer {token}"}
         await socket.send(json.dumps({"type": "connection_init", "payload": start}))
         await socket.recv()
-        payload = {"query": _SUBSCRIPTION, "variables": {"id": self.instance_id}}
-        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        waiting = set(self.instance_ids)
+        for instance_id in self.instance_ids:
+            payload = {"query": _SUBSCRIPTION, "variables": {"id": instance_id}}
+            message = {"id": instance_id, "type": "subscribe", "payload": payload}
+            await socket.send(json.dumps(message))
         async for text in socket:
             now = time.time_ns()
             message = json.loads(text)
             if message["type"] == "next":
                 event = message["payload"]["data"]["logs"]
-                self.dropped += event["dropped"] + event["gap"]
+                self.missed += event["dropped"] + event["gap"]
                 self.seen += [(line["message"], now) for line in event["lines"]]
-                self.ready.set()
+                waiting.discard(message["id"])
+                if not waiting:
+                    self.ready.set()
             elif message["type"] != "ping":
                 raise AssertionError(text)
 
@@ -214,19 +222,15 @@ async def measure(platform: Platform, apps: list[Placed], raw: list[Path]) -> di
     async with platform.database.write_transaction() as session:
         user = await session.get_one(User, owner.user_id)
         _, token = await tokens.create(session, user, "bench")
-    warm = Viewer(apps[0].instance.id)
-    task = asyncio.create_task(warm.watch(platform.url, token))
+    instance_ids = [app.instance.id for app in apps]
+    warm = Viewer(instance_ids)
+    tasks = [asyncio.create_task(warm.watch(platform.url, token))]
     await asyncio.wait_for(warm.ready.wait(), 30)
     await asyncio.sleep(_REST_SECONDS)
-    before = platform.resident()
-    viewers = [Viewer(apps[number % CONTAINERS].instance.id) for number in range(VIEWERS)]
-    tasks = [task]
-    for viewer in viewers:
-        tasks.append(asyncio.create_task(viewer.watch(platform.url, token)))
-        await asyncio.sleep(0.005)
-    await asyncio.wait_for(asyncio.gather(*(viewer.ready.wait() for viewer in viewers)), 120)
-    await asyncio.sleep(_REST_SECONDS)
-    memory = (platform.resident() - before) / VIEWERS
+    alone, _ = await _opened(platform, token, [[app] for app in instance_ids * 10], tasks)
+    memory, viewers = await _opened(
+        platform, token, [instance_ids for _ in range(SUBSCRIPTIONS // CONTAINERS)], tasks
+    )
     for viewer in viewers:
         viewer.seen.clear()
     times = await _read_raw(raw, tasks)
@@ -241,10 +245,25 @@ async def measure(platform: Platform, apps: list[Placed], raw: list[Path]) -> di
         "added_ms": sorted(added),
         "raw_ms": sorted((at - int(line)) / 1e6 for line, at in times.items() if line.isdigit()),
         "memory_bytes": memory,
+        "socket_bytes": alone,
         "follows": follows,
-        "dropped": sum(viewer.dropped for viewer in viewers),
+        "dropped": sum(viewer.missed for viewer in viewers),
         "lines": len(times),
     }
+
+
+async def _opened(
+    platform: Platform, token: str, wanted: list[list[str]], tasks: list[asyncio.Task[None]]
+) -> tuple[float, list[Viewer]]:
+    """Open a viewer for each list of apps: what the API grew by for each subscription, and the viewers."""
+    before = platform.resident()
+    viewers = [Viewer(instance_ids) for instance_ids in wanted]
+    for viewer in viewers:
+        tasks.append(asyncio.create_task(viewer.watch(platform.url, token)))
+        await asyncio.sleep(0.01)
+    await asyncio.wait_for(asyncio.gather(*(viewer.ready.wait() for viewer in viewers)), 120)
+    await asyncio.sleep(_REST_SECONDS)
+    return (platform.resident() - before) / sum(map(len, wanted)), viewers
 
 
 async def _read_raw(raw: list[Path], tasks: list[asyncio.Task[None]]) -> dict[str, int]:
@@ -282,9 +301,10 @@ async def main() -> int:
 
 def _report(found: dict[str, Any]) -> bool:
     added = found["added_ms"]
-    expected = found["lines"] * VIEWERS // CONTAINERS
+    expected = found["lines"] * SUBSCRIPTIONS // CONTAINERS
     print(f"log_subscriptions.lines {found['lines']} seen by all: {len(added)} of {expected} -")
     print(f"log_subscriptions.raw_p99 {_percentile(found['raw_ms'], 99):.1f}ms -")
+    print(f"log_subscriptions.memory_of_one_on_a_socket {found['socket_bytes'] / 1024:.1f}KB -")
     print(f"log_subscriptions.added_p50 {_percentile(added, 50):.1f}ms -")
     return all(
         [

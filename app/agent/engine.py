@@ -46,6 +46,8 @@ from jobs import Capabilities
 logger = logging.getLogger(__name__)
 
 _LIMITS_SECONDS = 0.5
+_OUTPUT_SECONDS = 0.015
+"""Between two looks whether copies wrote anything, while somebody follows it."""
 
 
 class Engine:
@@ -71,7 +73,7 @@ class Engine:
         self._unreadable: set[JobRef] = set()
         self._run = secrets.token_hex(4)
         self._limits: asyncio.Task[None] | None = None
-        self._growth = Growth()
+        self._growth = Growth(_OUTPUT_SECONDS)
         self._leaving = False
         self._machine = Machine(
             store=store,

@@ -48,7 +48,7 @@ _NAME = re.compile(r"[a-z]+_[A-Za-z0-9]+", re.ASCII)
 
 class SegmentStore:
     def __init__(
-        self, folder: Path, *, keep_bytes: int, keep: timedelta, poll_seconds: float = 0.02
+        self, folder: Path, *, keep_bytes: int, keep: timedelta, poll_seconds: float = 0.01
     ) -> None:
         self._folder = folder
         self._keep = keep
