@@ -171,7 +171,9 @@ class Database:
             yield session
             await session.store_last()
 
-    async def first(self, statement: Select[Any], **values: Any) -> tuple[Any, ...] | None:
+    async def first(
+        self, statement: Select[*tuple[Any, ...]], **values: Any
+    ) -> tuple[Any, ...] | None:
         """The rows of the first result of a SELECT of models, made anew: they belong to no session.
 
         ``statement`` is a constant of its module and has a ``bindparam`` for each of ``values``.

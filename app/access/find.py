@@ -172,17 +172,17 @@ def named(actor: Actor, slugs: Sequence[ColumnElement[str]]) -> Select[Any]:
     """What a path of one to four slugs names, if the actor may know of it: an organization, a project, an app
     or an instance."""
     statement: Select[Any]
-    nouns: tuple[Any, ...]
+    nouns: list[Any]
     match len(slugs):
         case 1:
-            statement, nouns = select(Organization), (Organization,)
+            statement, nouns = select(Organization), [Organization]
         case 2:
-            statement, nouns = _PROJECTS, (Organization, Project)
+            statement, nouns = _PROJECTS, [Organization, Project]
         case 3:
-            statement, nouns = _APPS, (Organization, Project, App)
+            statement, nouns = _APPS, [Organization, Project, App]
         case _:
             statement = _through_instance(select(Instance))
-            nouns = (Organization, Project, App, Environment)
+            nouns = [Organization, Project, App, Environment]
     matches = [model.slug == slug for model, slug in zip(nouns, slugs, strict=True)]
     return visible_to(actor, statement.where(*matches), *nouns)
 

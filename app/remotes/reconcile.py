@@ -141,8 +141,10 @@ class RemoteReconciler:
     async def _settle(self, row_id: str, app: App, push_id: str, lease: HeldLease) -> None:
         async with self._database.write_transaction() as session:
             await lease.guard(session)
+            push = await session.get(Push, push_id)
+            recorded = [] if push is None else [push]
             settled = await pushes.settle(
-                session, self._repositories, app.id, [push_id], maker=self._maker, atomic=False
+                session, self._repositories, app.id, recorded, maker=self._maker, atomic=False
             )
             row = await session.get(RemotePush, row_id, with_for_update=True)
             if row is None:
@@ -152,9 +154,9 @@ class RemoteReconciler:
                 row.push_id = None
                 _plan_next(row, "Another push moved the branch meanwhile.")
             else:
-                (push,) = settled
-                accepted = push.status is not PushStatus.REJECTED
-                _finish(row, accepted, push.reason or f"It is {push.status.value}.")
+                (ended,) = settled
+                accepted = ended.status is not PushStatus.REJECTED
+                _finish(row, accepted, ended.reason or f"It is {ended.status.value}.")
         checkpoint("remote.settled")
 
     async def _end(self, row_id: str, lease: HeldLease, done: bool, message: str) -> None:

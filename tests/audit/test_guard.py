@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -57,16 +59,34 @@ async def _delete_by_statement(session: WriteSession, organization: Organization
     await session.execute(delete(Organization))
 
 
-CHANGES = (_change_by_row, _change_by_statement, _add, _insert, _delete, _delete_by_statement)
+Change = Callable[[WriteSession, Organization], Awaitable[None]]
+CHANGES: tuple[Change, ...] = (
+    _change_by_row,
+    _change_by_statement,
+    _add,
+    _insert,
+    _delete,
+    _delete_by_statement,
+)
+
+
+async def _unaudited(database: Database, organization: Organization, change: Change) -> None:
+    async with database.write_transaction() as session:
+        session.act_for(OLGA)
+        await change(session, organization)
+
+
+async def _asked(database: Database, organization: Organization) -> None:
+    async with database.write_transaction() as session:
+        await require(session, OPERATOR, Scope(organization.id), Permission.ORGANIZATION_WRITE)
+        await _change_by_row(session, organization)
 
 
 async def test_a_change_for_an_actor_without_an_entry_is_not_committed(database: Database) -> None:
     organization = await _make(database)
     for change in CHANGES:
         with pytest.raises(NotAudited, match=r"organization changed for olga"):
-            async with database.write_transaction() as session:
-                session.act_for(OLGA)
-                await change(session, organization)
+            await _unaudited(database, organization, change)
     async with database.read_session() as reading:
         rows = (await reading.scalars(select(Organization))).all()
         assert [(row.slug, row.display_name) for row in rows] == [("acme", "acme")]
@@ -75,9 +95,7 @@ async def test_a_change_for_an_actor_without_an_entry_is_not_committed(database:
 async def test_a_question_of_permission_makes_it_a_change_for_an_actor(database: Database) -> None:
     organization = await _make(database)
     with pytest.raises(NotAudited):
-        async with database.write_transaction() as session:
-            await require(session, OPERATOR, Scope(organization.id), Permission.ORGANIZATION_WRITE)
-            await _change_by_row(session, organization)
+        await _asked(database, organization)
 
 
 async def test_with_an_entry_it_is_committed_and_the_entry_says_who_what_and_where(
