@@ -117,8 +117,10 @@ def a_deleted_project_stops_and_a_restored_one_serves_again(
     assert "deleted" in refused.output
     project_id = story.call("GET", "/api/orgs/acme/projects/storefront")[1]["id"]
     mutation = "mutation($id: ID!) { projectRestore(id: $id) { userErrors { message } } }"
-    restored = story.call("POST", "/graphql", {"query": mutation, "variables": {"id": project_id}})
-    assert restored == (200, {"data": {"projectRestore": {"userErrors": []}}})
+    asked = {"query": mutation, "variables": {"id": project_id}}
+    status, restored = story.call("POST", "/graphql", asked)
+    assert status == 200
+    assert restored["data"] == {"projectRestore": {"userErrors": []}}, restored
     until(lambda: story.page("py", "production")[0] == 200)
     assert story.page("py", "production")[1] == before
 
