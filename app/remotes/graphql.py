@@ -36,7 +36,6 @@ REMOTE_PUSHES = Listing(
 @shows(models.RemotePush)
 @strawberry.type(description="A push elsewhere that the host told of.")
 class RemotePush(FromRow):
-    id: strawberry.ID
     ref: str
     status: models.RemotePushStatus
     message: str | None = strawberry.field(description="What became of it, in words.")
