@@ -38,6 +38,8 @@ from app.models import (
     User,
     UserIdentity,
     UserSession,
+    Webhook,
+    WebhookDelivery,
 )
 from app.names import is_id
 
@@ -94,17 +96,35 @@ def _tokens(actor: Actor) -> Select[Any]:
     return select(ApiToken).where(own, *narrowing(actor, ApiToken))
 
 
-def _audit_entries(actor: Actor) -> Select[Any]:
-    """Of the organizations where the actor's role reads the log; a token that was made for less reads none."""
-    if actor.is_admin:
-        return select(AuditEntry)
-    roles = [role for role in Role if Permission.AUDIT_READ in PERMISSIONS[role]]
-    readable = select(Membership.organization_id).where(
+def _managed(actor: Actor, permission: Permission) -> Select[Any]:
+    """Ids of the organizations where the actor's role holds the permission; none for a token that was made
+    for less than its user may do."""
+    roles = [role for role in Role if permission in PERMISSIONS[role]]
+    return select(Membership.organization_id).where(
         Membership.user_id == actor.user_id,
         or_(*(Membership.role == role for role in roles)),
         true() if actor.grant is None else false(),
     )
+
+
+def _audit_entries(actor: Actor) -> Select[Any]:
+    if actor.is_admin:
+        return select(AuditEntry)
+    readable = _managed(actor, Permission.AUDIT_READ)
     return select(AuditEntry).where(AuditEntry.organization_id.in_(readable))
+
+
+def _webhooks(actor: Actor) -> Select[Any]:
+    if actor.is_admin:
+        return select(Webhook)
+    return select(Webhook).where(
+        Webhook.organization_id.in_(_managed(actor, Permission.WEBHOOKS_WRITE))
+    )
+
+
+def _deliveries(actor: Actor) -> Select[Any]:
+    mine = _webhooks(actor).with_only_columns(Webhook.id)
+    return select(WebhookDelivery).where(WebhookDelivery.webhook_id.in_(mine))
 
 
 def _of_account(row: type[UserSession] | type[UserIdentity]) -> Statement:
@@ -188,6 +208,8 @@ _KINDS: dict[str, tuple[type[Base], Statement]] = {
     "ses": (UserSession, _of_account(UserSession)),
     "idn": (UserIdentity, _of_account(UserIdentity)),
     "inv": (Invitation, _invitations),
+    "whk": (Webhook, _webhooks),
+    "whd": (WebhookDelivery, _deliveries),
 }
 """By the prefix of the id."""
 

@@ -1,4 +1,4 @@
-"""Outgoing webhooks. No Nodes: only whoever may change them sees them, so they are reached from their organization."""
+"""Outgoing webhooks. Only whoever may change them sees them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.graphql.connection import After, Before, Connection, First, Last, Listi
 from app.graphql.context import Info
 from app.graphql.idempotency import Key
 from app.graphql.mutation import MutationPayload, mutate
-from app.graphql.node import FromRow, shown, shows
+from app.graphql.node import Node, shown, shows
 from app.outbound.guard import guard_of
 from app.webhooks import queries, service
 
@@ -34,11 +34,11 @@ DELIVERIES = Listing(
 
 
 @shows(models.WebhookDelivery)
-@strawberry.type(description="One message to a webhook. Kept for 30 days after its end.")
-class WebhookDelivery(FromRow):
-    id: strawberry.ID = strawberry.field(
-        description="Sent as `webhook-id`, the same at each attempt: what came twice is told by it."
-    )
+@strawberry.type(
+    description="One message to a webhook; its id is sent as `webhook-id`, the same at each attempt."
+    " Kept for 30 days after its end."
+)
+class WebhookDelivery(Node):
     kind: str = strawberry.field(description="`deployment.succeeded`; `webhook.test` for a test.")
     body: str = strawberry.field(description="What is sent, to the byte.")
     status: models.DeliveryStatus
@@ -53,8 +53,7 @@ class WebhookDelivery(FromRow):
 
 @shows(models.Webhook)
 @strawberry.type(description="A URL that is told of events, signed by Standard Webhooks.")
-class Webhook(FromRow):
-    id: strawberry.ID
+class Webhook(Node):
     url: str
     enabled: bool
     disabled_reason: str | None = strawberry.field(

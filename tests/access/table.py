@@ -232,6 +232,8 @@ NODES = {
     "Release":           "!.+++++++",
     "Session":           "!..+.....",
     "User":              "!.++++..+",
+    "Webhook":           "!...++..+",
+    "WebhookDelivery":   "!...++..+",
 }
 
 FIELDS = {
