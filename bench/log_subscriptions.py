@@ -16,6 +16,7 @@ its writing.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import statistics
@@ -233,7 +234,10 @@ async def measure(platform: Platform, apps: list[Placed], raw: list[Path]) -> di
     )
     for viewer in viewers:
         viewer.seen.clear()
+    gc.collect()
+    gc.disable()  # a pause of the clients' process is none of the platform's
     times = await _read_raw(raw, tasks)
+    gc.enable()
     follows = platform.follows()
     for each in tasks:
         each.cancel()
