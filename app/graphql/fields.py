@@ -169,7 +169,7 @@ def every(
     row: type[models.Base],
     column: Column,
     *,
-    order: ColumnElement[Any],
+    order: Any,
     owner: str = "id",
     description: str | None = None,
 ) -> Any:

@@ -85,9 +85,7 @@ class Loaders:
             raise NotFound(f"{identifier} was deleted meanwhile.")
         return found
 
-    async def all_of(
-        self, row: type[R], column: Column, value: str, order: ColumnElement[Any]
-    ) -> Sequence[R]:
+    async def all_of(self, row: type[R], column: Column, value: str, order: Any) -> Sequence[R]:
         """Every row whose ``column`` is ``value``; for lists that are short by nature."""
         del row  # names the result's type
         found = await self._many.load(_Many(column, value, order))

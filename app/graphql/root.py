@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -41,8 +42,12 @@ def _by_id(actor: Actor, id: Argument) -> Select[Any] | None:
 
 def _by_path(actor: Actor, path: Argument) -> Select[Any] | None:
     depth = path.decide(lambda text: _depth(_parts(text)))
-    slugs = [path.bind(lambda text, place=place: _parts(text)[place]) for place in range(depth)]
+    slugs = [path.bind(_part(place)) for place in range(depth)]
     return find.named(actor, slugs) if slugs else None
+
+
+def _part(place: int) -> Callable[[str], str]:
+    return lambda path: _parts(path)[place]
 
 
 def _parts(path: str) -> list[str]:

@@ -47,7 +47,7 @@ APPS = Listing(
 DEFAULT_ENVIRONMENT = Lookup(
     row=models.Environment,
     columns=(models.Environment.project_id,),
-    where=[models.Environment.is_default],
+    where=[models.Environment.is_default.is_(True)],
 )
 ENVIRONMENT = Lookup(
     row=models.Environment,

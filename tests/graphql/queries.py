@@ -91,7 +91,10 @@ class _Writer:
         arguments = self.arguments(kind, name, definition)
         alias = f"{self.fresh('a')}: " if arguments or self.chance(5) else ""
         named = get_named_type(definition.type)
-        inner = "" if is_leaf_type(named) else self.selection(named, depth + 1)
+        inner = ""
+        if not is_leaf_type(named):
+            assert isinstance(named, GraphQLObjectType | GraphQLInterfaceType)
+            inner = self.selection(named, depth + 1)
         return f"{alias}{name}{arguments} {self.directive()} {inner}"
 
     def directive(self) -> str:

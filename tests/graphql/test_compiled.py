@@ -100,12 +100,12 @@ async def asker(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Asker:
         return found.actor
 
     async def counted(*arguments: Any) -> bytes | None:
-        answer = await compiled(*arguments)
+        answer: bytes | None = await compiled(*arguments)
         found.compiled += 1
         found.answered += answer is not None
         return answer
 
-    compiled = asgi.answer
+    compiled = vars(asgi)["answer"]
     monkeypatch.setattr(asgi, "answer", counted)
     for endpoint in both:
         monkeypatch.setattr(endpoint, "_actor", as_actor)
@@ -221,14 +221,14 @@ async def _values(database: Database, found: Populated) -> None:
         "includeDeleted": [True, False],
         "status": [None, [], ["SUCCEEDED"], ["FAILED", "QUEUED"]],
     }  # fmt: skip
-    for kind in core_schema().type_map.values():
-        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
-            for name, each in kind.fields.items():
+    for shape in core_schema().type_map.values():
+        if isinstance(shape, GraphQLObjectType) and not shape.name.startswith("__"):
+            for name, each in shape.fields.items():
                 source = getattr(each.extensions.get("strawberry-definition"), "metadata", {}).get(
                     SOURCE
                 )
                 if isinstance(source, PageOf) and source.listing.row in rows:
-                    found.cursors[kind.name, name] = [
+                    found.cursors[shape.name, name] = [
                         encode_cursor(source.listing, row) for row in rows[source.listing.row][:6]
                     ]
 

@@ -44,7 +44,7 @@ SCHEMA = strawberry.Schema(
 
 async def _ask(event: Event, document: str, **variables: Any) -> Any:
     stream = await SCHEMA.subscribe(document, variable_values=variables, context_value=event)
-    return [result.data async for result in stream]  # type: ignore[union-attr]
+    return [result.data async for result in stream]
 
 
 async def test_the_same_document_is_executed_once_for_an_event() -> None:

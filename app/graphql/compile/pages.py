@@ -67,20 +67,20 @@ class Window:
             statement = statement.where(
                 key > self.before if listing.descending else key < self.before
             )
-        limit = literal_column(str(self.limit + numbered))
+        limit: ColumnElement[Any] = literal_column(str(self.limit + numbered))
         return statement.order_by(order).limit(limit).subquery()
 
     def count(self) -> ColumnElement[Any]:
         """In all pages."""
         return self._all(func.count()).scalar_subquery()
 
-    def listed(self, rows: FromClause, shown: ColumnElement[str]) -> ColumnElement[str]:
+    def listed(self, rows: FromClause, shown: ColumnElement[str]) -> Any:
         """``shown`` of each row of the page, in the list's own order, with commas between."""
         key = rows.c[self.listing.key.key]
         order = key.desc() if self.listing.descending else key.asc()
         return self._inside(rows, func.string_agg(shown, aggregate_order_by(quoted(","), order)))
 
-    def _inside(self, rows: FromClause, aggregate: Any) -> ColumnElement[Any]:
+    def _inside(self, rows: FromClause, aggregate: Any) -> Any:
         """Without the one row more."""
         if _NUMBER not in rows.c:
             return aggregate
@@ -94,7 +94,7 @@ class Window:
         return quoted("false" if bound is None else "true")
 
     def _end(self, rows: FromClause, most: Any) -> ColumnElement[str]:
-        key = self._inside(rows, most(rows.c[self.listing.key.key]))
+        key: Any = self._inside(rows, most(rows.c[self.listing.key.key]))
         return case((key.is_(None), quoted("null")), else_=self._cursor(key))
 
     def cursor(self, rows: FromClause) -> ColumnElement[str]:

@@ -100,11 +100,19 @@ class Shape:
         """The actor to make conditions of rows with: its ids are parameters."""
         self.decide(_without_ids)
         ids: dict[str, Any] = {
-            name: self.bind(lambda asked, name=name: getattr(asked.actor, name))
+            name: self.bind(_of_actor(name))
             for name in ("user_id", "token_id")
-            if self.decide(lambda asked, name=name: getattr(asked.actor, name) is not None)
+            if self.decide(_is_known(name))
         }
         return replace(self.asked.actor, **ids)
+
+
+def _of_actor(name: str) -> Read:
+    return lambda asked: getattr(asked.actor, name)
+
+
+def _is_known(name: str) -> Read:
+    return lambda asked: getattr(asked.actor, name) is not None
 
 
 def _without_ids(asked: Asked) -> tuple[Any, ...]:

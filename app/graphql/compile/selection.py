@@ -16,6 +16,7 @@ from graphql import (
     GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
+    SelectionNode,
     SelectionSetNode,
 )
 
@@ -61,7 +62,7 @@ class Selections:
                 if self._applies(fragment.type_condition.name.value, kind):
                     self._collect(kind, fragment.selection_set, found, spread)
 
-    def _included(self, node: FieldNode | InlineFragmentNode | FragmentSpreadNode) -> bool:
+    def _included(self, node: SelectionNode) -> bool:
         for directive in node.directives or ():
             if directive.name.value == "skip":
                 definition, wanted = GraphQLSkipDirective, False
