@@ -15,12 +15,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from app.errors import InvalidInput, PreconditionFailed
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE_BYTES = 12  # NIST SP 800-38D's size for random nonces
 _TAG_BYTES = 16
@@ -33,6 +34,13 @@ class Sealed:
     ciphertext: bytes
     """Nonce, then ciphertext and tag."""
     key_id: str
+
+
+def _cipher(key: bytes) -> AESGCM:
+    """Loaded with the first secret: 7 MB, in processes of which most never see one."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
 
 
 class SecretBox:
@@ -68,7 +76,7 @@ class SecretBox:
         """Encrypt; ``context`` (say, the row's id) must be given again to open, so rows cannot be swapped."""
         self.refresh()
         nonce = os.urandom(_NONCE_BYTES)
-        cipher = AESGCM(self._keys[self.current_key_id])
+        cipher = _cipher(self._keys[self.current_key_id])
         return Sealed(
             nonce + cipher.encrypt(nonce, plaintext, context.encode()), self.current_key_id
         )
@@ -83,9 +91,11 @@ class SecretBox:
                 f"A stored secret was encrypted with the key {sealed.key_id}, which is not configured.",
                 hint="Add that key to PAAS_SECRET_KEY (several keys: one a line, newest first).",
             )
+        from cryptography.exceptions import InvalidTag
+
         nonce, body = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]
         try:
-            return AESGCM(key).decrypt(nonce, body, context.encode())
+            return _cipher(key).decrypt(nonce, body, context.encode())
         except InvalidTag as error:
             raise PreconditionFailed(
                 f"A stored secret ({context}) does not decrypt with its key {sealed.key_id}.",

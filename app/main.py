@@ -19,6 +19,7 @@ from app.container import Container, database_url, open_container
 from app.errors import InvalidInput
 from app.http import auth, health, landing, metrics, presence
 from app.http.measured import Answers, Measured
+from app.http.on_demand import OnDemand, Stoppable
 from app.http.protocol import BoundedProtocol
 from app.http.rate_limits import RateLimitMiddleware
 from app.live.sockets import MAX_MESSAGE_BYTES, PING_SECONDS
@@ -38,9 +39,12 @@ def create_app(container: Container) -> Starlette:
     def lifespan(app: Starlette) -> AbstractAsyncContextManager[None]:
         return presence.announced(container.ingress, container.settings)
 
-    from app.graphql.asgi import graphql_app
+    def load_graphql() -> Callable[[], Stoppable]:
+        from app.graphql.asgi import graphql_app
 
-    graphql = graphql_app(container)
+        return lambda: graphql_app(container)
+
+    graphql = OnDemand(load_graphql)
     answers: dict[tuple[str, str], Answers] = {}
     application = Starlette(
         routes=[
