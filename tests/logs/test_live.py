@@ -146,7 +146,9 @@ async def test_a_cursor_whose_lines_were_pruned_meets_a_gap(
         log.write(*(f"line {number}" for number in range(100)))
         for number in range(100):
             log.write(f"more {number}")
-        store = SegmentStore(tmp_path / "logs" / "apps", keep_bytes=1 << 20, keep=timedelta(hours=1))
+        store = SegmentStore(
+            tmp_path / "logs" / "apps", keep_bytes=1 << 20, keep=timedelta(hours=1)
+        )
         await store.prune(log.instance_id, max_bytes=4000, max_age=timedelta(hours=1))
         await viewer.watch("more 99")
     assert viewer.gaps == 1
