@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from graphql import (
@@ -20,8 +21,6 @@ from graphql import (
     get_nullable_type,
     is_leaf_type,
 )
-from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 
 Composite = GraphQLObjectType | GraphQLInterfaceType
 Values = Callable[[str, str, str], Sequence[Any]]
@@ -36,7 +35,7 @@ class Query:
 
 @dataclass
 class _Writer:
-    draw: DrawFn
+    random: Random
     schema: GraphQLSchema
     values: Values
     left_out: frozenset[tuple[str, str]]
@@ -49,7 +48,7 @@ class _Writer:
     fragments: list[str] = field(default_factory=list)
 
     def chance(self, one_in: int) -> bool:
-        return self.draw(st.integers(0, one_in - 1)) == 0
+        return self.random.randrange(one_in) == 0
 
     def fresh(self, prefix: str) -> str:
         self.names += 1
@@ -62,15 +61,13 @@ class _Writer:
             if (kind.name, name) not in self.left_out
             and (depth < self.deepest or is_leaf_type(get_named_type(each.type)))
         ]
-        chosen = (
-            self.draw(st.lists(st.sampled_from(fields), min_size=1, max_size=4)) if fields else []
-        )
+        chosen = self.random.choices(fields, k=self.random.randint(1, 4)) if fields else []
         parts = [self.field(kind, name, each, depth) for name, each in chosen]
         if isinstance(kind, GraphQLInterfaceType):
             kinds = list(self.schema.get_possible_types(kind))
             parts += [
                 self.fragment(each, depth, conditional=True)
-                for each in self.draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=3))
+                for each in self.random.choices(kinds, k=self.random.randint(1, 3))
             ]
         elif self.chance(8):
             parts.append(self.fragment(kind, depth))
@@ -100,8 +97,8 @@ class _Writer:
     def directive(self) -> str:
         if not self.chance(12):
             return ""
-        name = self.draw(st.sampled_from(["include", "skip"]))
-        wanted = self.draw(st.booleans())
+        name = self.random.choice(["include", "skip"])
+        wanted = self.chance(2)
         if self.chance(2):
             return f"@{name}(if: {json.dumps(wanted)})"
         return f"@{name}(if: {self.variable('Boolean!', wanted)})"
@@ -122,7 +119,7 @@ class _Writer:
                 continue
             values = self.values(kind.name, name, argument_name)
             if values:
-                value = self.draw(st.sampled_from(values))
+                value = self.random.choice(values)
                 parts.append(f"{argument_name}: {self.value(argument, value)}")
         return f"({', '.join(parts)})" if parts else ""
 
@@ -137,17 +134,16 @@ class _Writer:
         return json.dumps(value)
 
 
-@st.composite
-def queries(
-    draw: DrawFn,
+def random_query(
+    seed: int,
     schema: GraphQLSchema,
     values: Values,
     *,
     left_out: frozenset[tuple[str, str]] = frozenset(),
     deepest: int = 7,
 ) -> Query:
-    """``left_out``: fields, each a type's name and its own, that are never asked for."""
-    writer = _Writer(draw, schema, values, left_out, deepest)
+    """The same for the same seed. ``left_out``: fields, each a type's name and its own, never asked for."""
+    writer = _Writer(Random(seed), schema, values, left_out, deepest)
     assert schema.query_type is not None
     body = writer.selection(schema.query_type, 0)
     defined = ", ".join(f"${name}: {kind}" for name, kind in writer.definitions.items())

@@ -94,7 +94,7 @@ class Shape:
     def bind(self, read: Read, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
         name = f"asked_{len(self.binds)}"
         self.binds[name] = read
-        return bindparam(name, type_=kind or String())
+        return bindparam(name, type_=kind or String(), required=False)
 
     def actor(self) -> Actor:
         """The actor to make conditions of rows with: its ids are parameters."""
