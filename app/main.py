@@ -70,6 +70,8 @@ def _routes(container: Container, graphql: ASGIApp) -> list[BaseRoute]:
 
     git: ASGIApp = GitApp(container)
     return [
+        Route("/graphql", graphql),  # the busiest first: each request tries one after another
+        WebSocketRoute("/graphql", graphql),
         landing.route(container.settings.external_url),
         *health.routes(container.database),
         *rest.routes(container),
@@ -77,8 +79,6 @@ def _routes(container: Container, graphql: ASGIApp) -> list[BaseRoute]:
         *slugs.routes(container),
         *hooks.routes(container),
         Mount("/git", app=git),
-        Route("/graphql", graphql),
-        WebSocketRoute("/graphql", graphql),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Protocol
 
@@ -37,6 +38,7 @@ class OnDemand:
             if self._application is None:
                 make = await asyncio.to_thread(self._load)
                 self._application = make()
+                gc.freeze()  # as app/main.py does at the start, of what was loaded since
             return self._application
 
     def stop(self) -> None:

@@ -125,7 +125,9 @@ class Deployment(Base):
     build_id: Mapped[str | None] = mapped_column(
         ForeignKey("build.id", ondelete="SET NULL"), index=True
     )
-    release_id: Mapped[str | None] = mapped_column(ForeignKey("release.id", ondelete="SET NULL"))
+    release_id: Mapped[str | None] = mapped_column(
+        ForeignKey("release.id", ondelete="SET NULL"), index=True
+    )
     source_deployment_id: Mapped[str | None] = mapped_column(
         ForeignKey("deployment.id", ondelete="SET NULL")
     )

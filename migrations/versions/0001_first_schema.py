@@ -653,6 +653,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_deployment_build_id"), "deployment", ["build_id"], unique=False)
+    op.create_index(op.f("ix_deployment_release_id"), "deployment", ["release_id"], unique=False)
     op.create_index(
         "ix_deployment_unfinished",
         "deployment",
