@@ -8,10 +8,11 @@ while a resolver waits for anything else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from strawberry.dataloader import DataLoader
 
 from app import models
@@ -53,6 +54,16 @@ class _CountOf(NamedTuple):
     filter: Hashable
 
 
+Reader = Callable[[AsyncSession, Sequence[str], Any], Awaitable[Mapping[str, Any]]]
+"""What is to be known of each of several ids, in as many statements as of one; and what is asked about them."""
+
+
+class _Read(NamedTuple):
+    reader: Reader
+    value: str
+    about: Hashable
+
+
 class Loaders:
     def __init__(self, database: Database, actor: Actor | None) -> None:
         self._database = database
@@ -61,6 +72,7 @@ class Loaders:
         self._many = DataLoader(load_fn=self._load_many)
         self._page = DataLoader(load_fn=self._load_pages)
         self._count = DataLoader(load_fn=self._load_counts)
+        self._reads = DataLoader(load_fn=self._load_reads)
 
     async def find(self, row: type[R], *, seen: bool = False, **values: Hashable) -> R | None:
         """The row whose columns have these values, which must be unique together.
@@ -96,6 +108,21 @@ class Loaders:
 
     async def count(self, listing: Listing, parent: str, filter: Hashable) -> int:
         return await self._count.load(_CountOf(listing, parent, filter))
+
+    async def read(self, reader: Reader, value: str, about: Hashable = None) -> Any:
+        """What ``reader`` finds of ``value``; None when that is nothing."""
+        return await self._reads.load(_Read(reader, value, about))
+
+    async def _load_reads(self, keys: list[_Read]) -> list[Any]:
+        groups: dict[tuple[Reader, Hashable], list[str]] = defaultdict(list)
+        for key in keys:
+            groups[key.reader, key.about].append(key.value)
+        found: dict[_Read, Any] = {}
+        async with self._database.read_session() as session:
+            for (reader, about), values in groups.items():
+                for value, answer in (await reader(session, values, about)).items():
+                    found[_Read(reader, value, about)] = answer
+        return [found.get(key) for key in keys]
 
     async def _load_one(self, keys: list[_One]) -> list[models.Base | None]:
         groups: dict[tuple[Lookup, bool], list[_One]] = defaultdict(list)

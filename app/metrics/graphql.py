@@ -69,8 +69,7 @@ _VALUES: Mapping[MetricMeasurement, Callable[[Point], float | None]] = {
 
 async def metrics_of(info: Info, instance_id: str, asked: MetricsInput) -> list[MetricSeries]:
     start, end, step = valid_range(asked.start, asked.end, asked.step_seconds, datetime.now(UTC))
-    async with info.context.container.database.read_session() as session:
-        samples = await queries.samples(session, instance_id, start, end)
+    samples = await info.context.loaders.read(queries.samples, instance_id, (start, end))
     steps = points(samples, start, step)
     return [
         MetricSeries(

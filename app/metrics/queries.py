@@ -11,6 +11,7 @@ from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.errors import LimitReached
 from app.metrics.plan import Requests, Sample
 from app.models import (
     TERMINAL_STATUSES,
@@ -30,6 +31,9 @@ from app.models import (
 from app.ports.scheduler import JobRef
 from jobs.render import job_id_of, namespace_of
 
+MAX_SAMPLES = 100_000
+"""That one request may read."""
+
 
 async def instances_by_job(session: AsyncSession) -> Mapping[JobRef, str]:
     statement = (
@@ -46,11 +50,13 @@ async def instances_by_job(session: AsyncSession) -> Mapping[JobRef, str]:
 
 
 async def samples(
-    session: AsyncSession, instance_id: str, start: datetime, end: datetime
-) -> Sequence[Sample]:
-    """Those that end in the range, oldest first."""
+    session: AsyncSession, instance_ids: Sequence[str], between: tuple[datetime, datetime]
+) -> Mapping[str, Sequence[Sample]]:
+    """Of each instance those that end in the time, oldest first."""
+    start, end = between
     statement = (
         select(
+            MetricSample.instance_id,
             MetricSample.at,
             MetricSample.copies,
             MetricSample.cpu_millis,
@@ -59,14 +65,22 @@ async def samples(
             MetricSample.errors,
             MetricSample.latencies,
         )
-        .where(MetricSample.instance_id == instance_id)
+        .where(MetricSample.instance_id.in_(instance_ids))
         .where(MetricSample.at >= start, MetricSample.at < end)
         .order_by(MetricSample.at)
+        .limit(MAX_SAMPLES + 1)
     )
-    return [
-        Sample(at, copies, cpu, memory, Requests(total, errors, tuple(latencies)))
-        for at, copies, cpu, memory, total, errors, latencies in await session.execute(statement)
-    ]
+    found: dict[str, list[Sample]] = {identifier: [] for identifier in instance_ids}
+    rows = (await session.execute(statement)).all()
+    if len(rows) > MAX_SAMPLES:
+        raise LimitReached(
+            f"These graphs are made of more than {MAX_SAMPLES:,} measurements.",
+            hint="Ask for a shorter time, or for fewer instances at once.",
+        )
+    for identifier, at, copies, cpu, memory, total, errors, latencies in rows:
+        requests = Requests(total, errors, tuple(latencies))
+        found[identifier].append(Sample(at, copies, cpu, memory, requests))
+    return found
 
 
 @dataclass(frozen=True)

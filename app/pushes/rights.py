@@ -66,7 +66,9 @@ async def _require_all(session: AsyncSession, actor: Actor, needs: Sequence[Need
 def _needs_of(update: RefUpdate, scope: Scope, targets: Targets) -> list[Need]:
     branch, tree = branch_of(update.ref), tree_of(update.ref)
     for target in targets.existing:
-        if target.environment.slug == tree:  # files for it, that its `paas deploy` is about to deploy
+        if (
+            target.environment.slug == tree
+        ):  # files for it, that its `paas deploy` is about to deploy
             place = _in_environment(scope, target.environment)
             why = f"{update.ref} belongs to the environment {tree}"
             return [(why, place, Permission.CODE_PUSH), (why, place, Permission.DEPLOY)]

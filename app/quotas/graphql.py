@@ -37,11 +37,8 @@ class Quota:
 
 
 async def quota_of(info: Info, organization_id: str) -> Quota:
-    async with info.context.container.database.read_session() as session:
-        limits = await queries.limits_of(session, organization_id)
-        usage = await queries.usage_of(session, organization_id)
-        building = await queries.builds_running(session, organization_id)
-    return _shown(limits, usage, building)
+    found = await info.context.loaders.read(queries.standing, organization_id)
+    return _shown(found.limits, found.usage, found.building)
 
 
 def _shown(limits: Limits, usage: Usage, building: int) -> Quota:

@@ -36,9 +36,7 @@ async def _stored(world: GitWorld) -> tuple[Clone, str]:
 
 async def _record(world: GitWorld, old: str, new: str, ref: str = MAIN) -> Push:
     async with world.database.write_transaction() as session:
-        (push,) = service.record(
-            session, world.placed.app, world.actor, [RefUpdate(ref, old, new)]
-        )
+        (push,) = service.record(session, world.placed.app, world.actor, [RefUpdate(ref, old, new)])
     return push
 
 

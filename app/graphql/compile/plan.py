@@ -36,6 +36,9 @@ class Plan:
     statement: str | None
     """None: not covered."""
     parameters: tuple[Read, ...] = ()
+    unused: tuple[Read, ...] = ()
+    """What the statement has no use for, such as the cursor of a page of which only the count is asked;
+    it is read all the same, since it may be refused."""
 
     def fits(self, asked: Asked) -> bool:
         return all(read(asked) == value for read, value in self.guards)
@@ -100,6 +103,8 @@ class _Operation:
             if plan.statement is None:
                 return None
             parameters = [read(asked) for read in plan.parameters]
+            for read in plan.unused:
+                read(asked)
         except Uncovered:
             return None
         return Statement(plan.statement, parameters, _tail(cost), cost)
@@ -147,7 +152,9 @@ class _Operation:
             shape.binds.get(name) or _constant(constants[name])
             for name in written.positiontup or ()
         )
-        return Plan(tuple(shape.guards), written.string, parameters)
+        used = set(written.positiontup or ())
+        unused = tuple(read for name, read in shape.binds.items() if name not in used)
+        return Plan(tuple(shape.guards), written.string, parameters, unused)
 
 
 _NO_VARIABLES = VariableValues({}, {})
