@@ -42,7 +42,7 @@ async def until_refused(
         left = [future for future in (refused, stopped, coming) if future is not None]
         for future in left:
             future.cancel()
-        await asyncio.wait(left)
+        await asyncio.gather(*left, return_exceptions=True)
         await stream.aclose()
 
 

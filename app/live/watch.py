@@ -72,7 +72,7 @@ async def _end(*futures: asyncio.Future[Any] | None) -> None:
     left = [future for future in futures if future is not None]
     for future in left:
         future.cancel()
-    await asyncio.wait(left)
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 @contextlib.contextmanager
