@@ -8,13 +8,12 @@ and rolls back when it raises, so a failed mutation leaves nothing behind. Wake-
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from sqlalchemy import ColumnElement, Dialect, Select, event, inspect, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
@@ -33,6 +32,7 @@ from sqlalchemy.orm import Session
 
 from app.audit import guard
 from app.errors import ExternalFailure
+from app.selects import Selects
 
 if TYPE_CHECKING:
     from app.access.actor import Actor
@@ -40,12 +40,6 @@ if TYPE_CHECKING:
 WAKE_CHANNEL = "paas_wake"
 _PING_AFTER_SECONDS = 30.0
 """Of rest: what a connection missed meanwhile (a firewall that forgot it), a question finds out."""
-_PLAIN_CONNECTIONS = 8
-"""More would only wait for each other's processor: what they ask is answered from memory."""
-_STATEMENT_SECONDS = 30
-_PAGE_COST = "0.1"
-"""What is asked here is in memory nearly always. With the defaults, which are a disk's, Postgres reads a table
-of a hundred rows three hundred times rather than look three hundred times into its index."""
 _NUMBERING_LOCK = 0x7061617365766E74
 
 
@@ -106,12 +100,6 @@ def asyncpg_url(url: str) -> str:
     return f"postgresql+asyncpg://{rest}"
 
 
-def plain_url(url: str) -> str:
-    """As asyncpg itself wants it: without the name of a driver."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme.partition('+')[0]}{separator}{rest}"
-
-
 async def flush_or(session: AsyncSession, refusals: Mapping[str, Exception]) -> None:
     """Flush; a row that the database refuses by a constraint named in ``refusals`` raises its error.
 
@@ -159,8 +147,8 @@ class Database:
         )
         _discard_lost(self.engine)
         reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._plain: asyncpg.Pool | None = None
-        self._written: dict[Select[Any], _Written] = {}
+        self.selects = Selects(url, self.engine.dialect)
+        """Beside the pool: SELECTs without a session."""
         self._read = async_sessionmaker(reading, class_=ReadSession, expire_on_commit=False)
         self._write = async_sessionmaker(self.engine, class_=WriteSession, expire_on_commit=False)
 
@@ -175,85 +163,9 @@ class Database:
             yield session
             await session.store_last()
 
-    async def first(
-        self, statement: Select[*tuple[Any, ...]], **values: Any
-    ) -> tuple[Any, ...] | None:
-        """The first result of a SELECT of models: for each an object with its attributes, and nothing more.
-
-        ``statement`` is a constant of its module and has a ``bindparam`` for each of ``values``.
-        """
-        written = self._written.get(statement)
-        if written is None:
-            written = self._written[statement] = _Written(statement, self.engine.dialect)
-        found = await self.fetch_row(written.text, *(values[name] for name in written.parameters))
-        return None if found is None else written.rows(found)
-
-    async def fetch_row(self, statement: str, *values: Any) -> asyncpg.Record | None:
-        """The first row of a SELECT in Postgres' own words, ``$1`` and so on.
-
-        For what every request asks: a session of SQLAlchemy's takes eight times the processor's time.
-        """
-        pool = await self._pool()
-        return await pool.fetchrow(statement, *values)
-
-    async def _pool(self) -> asyncpg.Pool:
-        """Connects when it is first used, and lets go of what was not used for minutes."""
-        if self._plain is None:
-            self._plain = asyncpg.create_pool(
-                plain_url(self.url),
-                min_size=0,
-                max_size=_PLAIN_CONNECTIONS,
-                reset=_nothing_to_reset,
-                server_settings={
-                    "jit": "off",
-                    "plan_cache_mode": "force_generic_plan",
-                    "seq_page_cost": _PAGE_COST,
-                    "random_page_cost": _PAGE_COST,
-                    "statement_timeout": str(_STATEMENT_SECONDS * 1000),
-                },
-            )
-        return await self._plain
-
     async def close(self) -> None:
         await self.engine.dispose()
-        if self._plain is not None:
-            await self._plain.close()
-
-
-class _Written:
-    """A SELECT of models as text, and how its columns become theirs."""
-
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self.text = compiled.string
-        self.parameters: list[str] = list(compiled.positiontup or ())
-        selected = iter(statement.selected_columns)
-        self._models = []
-        for described in statement.column_descriptions:
-            mapper = inspect(described["entity"])
-            columns = [next(selected) for _ in mapper.column_attrs]
-            names = [mapper.get_property_by_column(mapper.c[each.key]).key for each in columns]
-            readers = [_reader(each, dialect) for each in columns]
-            self._models.append(list(zip(names, readers, strict=True)))
-
-    def rows(self, found: asyncpg.Record) -> tuple[Any, ...]:
-        values = iter(found)
-        return tuple(
-            SimpleNamespace(**{name: read(next(values)) for name, read in columns})
-            for columns in self._models
-        )
-
-
-def _reader(column: ColumnElement[Any], dialect: Dialect) -> Callable[[Any], Any]:
-    return column.type.dialect_impl(dialect).result_processor(dialect, None) or _as_it_is
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-async def _nothing_to_reset(_: object) -> None:
-    """A SELECT leaves nothing behind in its connection."""
+        await self.selects.close()
 
 
 def _discard_lost(engine: AsyncEngine) -> None:

@@ -94,7 +94,7 @@ async def identify_at_once(
     database: Database, settings: Settings, secret: str
 ) -> tuple[Actor, bool]:
     """``identify`` without a session of SQLAlchemy's, as in ``app/tokens/service.py``."""
-    return _admitted(settings, await database.first(_HOLDER, secret_hash=hash_of(secret)))
+    return _admitted(settings, await database.selects.first(_HOLDER, secret_hash=hash_of(secret)))
 
 
 def _admitted(settings: Settings, found: tuple[UserSession, User] | None) -> tuple[Actor, bool]:

@@ -134,7 +134,7 @@ async def identify(session: AsyncSession, secret: str) -> tuple[Actor, bool]:
 
 async def identify_at_once(database: Database, secret: str) -> tuple[Actor, bool]:
     """``identify`` without a session, whose making costs more than the rest of a small request."""
-    token, actor = _admitted(await database.first(_HOLDER, secret_hash=_hash(secret)))
+    token, actor = _admitted(await database.selects.first(_HOLDER, secret_hash=_hash(secret)))
     return actor, _is_to_be_recorded(token)
 
 

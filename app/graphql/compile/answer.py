@@ -39,7 +39,7 @@ async def answer(
     if statement is None:
         return None
     try:
-        row = await database.fetch_row(statement.text, *statement.values)
+        row = await database.selects.row(statement.text, *statement.values)
     except asyncpg.InvalidTextRepresentationError:  # see text.impossible
         return None
     if row is None or row[0] is None:
