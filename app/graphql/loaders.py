@@ -2,11 +2,13 @@
 
 One instance a request (and a fresh one after each mutation, so that nothing read before it is shown
 after it). Each batch opens a read session of its own: sibling resolvers never share one, and none is held
-while a resolver waits for anything else.
+while a resolver waits for anything else. Resolvers do share what they wait for: it is shielded, since the
+executor cancels the siblings of one that failed, and would cancel others with them.
 """
 
 from __future__ import annotations
 
+from asyncio import shield
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
@@ -88,7 +90,7 @@ class Loaders:
         """What the lookup finds by these values of its columns."""
         if None in values:
             return None
-        return await self._one.load(_One(lookup, tuple(values), seen))
+        return await shield(self._one.load(_One(lookup, tuple(values), seen)))
 
     async def by_id(self, row: type[R], identifier: str, *, seen: bool = False) -> R:
         """Raises NotFound: it was deleted while this request was being answered."""
@@ -100,18 +102,18 @@ class Loaders:
     async def all_of(self, row: type[R], column: Column, value: str, order: Any) -> Sequence[R]:
         """Every row whose ``column`` is ``value``; for lists that are short by nature."""
         del row  # names the result's type
-        found = await self._many.load(_Many(column, value, order))
+        found = await shield(self._many.load(_Many(column, value, order)))
         return cast("Sequence[R]", found)
 
     async def page(self, listing: Listing, parent: str, filter: Hashable, page: Page) -> Slice:
-        return await self._page.load(_PageOf(listing, parent, filter, page))
+        return await shield(self._page.load(_PageOf(listing, parent, filter, page)))
 
     async def count(self, listing: Listing, parent: str, filter: Hashable) -> int:
-        return await self._count.load(_CountOf(listing, parent, filter))
+        return await shield(self._count.load(_CountOf(listing, parent, filter)))
 
     async def read(self, reader: Reader, value: str, about: Hashable = None) -> Any:
         """What ``reader`` finds of ``value``; None when that is nothing."""
-        return await self._reads.load(_Read(reader, value, about))
+        return await shield(self._reads.load(_Read(reader, value, about)))
 
     async def _load_reads(self, keys: list[_Read]) -> list[Any]:
         groups: dict[tuple[Reader, Hashable], list[str]] = defaultdict(list)
