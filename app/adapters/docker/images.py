@@ -12,8 +12,9 @@ import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _MEGABYTE = 1024 * 1024
 _CACHE_TAG = "cache"
+_CACHE_SECONDS = 600.0
+"""For which a repository's cache may be behind: an older image's layers are as good for most builds."""
 _PLATFORM_LABEL = "paas.platform"
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _HTTP_SECONDS = 15
@@ -44,6 +47,8 @@ class ImageBuilder:
     engine: Literal["embedded", "nomad"]
     _known: DockerClient | None = None
     """One that built before: it is not asked each time whether it can, but when a build fails."""
+    _cached: dict[str, float] = field(default_factory=dict)
+    """Repository → when its cache was pushed last, by the monotonic clock."""
 
     async def build(self, build: BuildInput, area: Area, write: WriteLine) -> BuildOutput:
         """Raises BuildFailed."""
@@ -67,7 +72,16 @@ class ImageBuilder:
         if not self.settings.registry:
             return BuildOutput(BuildKind.IMAGE, image, output)
         reference = await work.push(self._repository(build))
+        await self._follow(work, self._repository(build))
         return BuildOutput(BuildKind.IMAGE, reference, output)
+
+    async def _follow(self, work: _Work, repository: str) -> None:
+        """Push the cache's tag, now and then: for workers on other machines. It only follows: a registry may
+        refuse either manifest ("blob unknown") when both pushes mount or upload the same layers at once."""
+        pushed = self._cached.get(repository)
+        if pushed is None or time.monotonic() - pushed > _CACHE_SECONDS:
+            await work.push_tag(repository, _CACHE_TAG)
+            self._cached[repository] = time.monotonic()
 
     async def remove(self, reference: str) -> None:
         if "@" in reference:
@@ -180,20 +194,15 @@ class _Work:
         return identity.read_text().strip()
 
     async def push(self, repository: str) -> str:
-        """Returns the reference by digest. Raises BuildFailed(IMAGE_PUSH_FAILED).
-
-        The cache's tag only follows: a registry may refuse either manifest ("blob unknown") when both
-        pushes mount or upload the same layers at once.
-        """
+        """Returns the reference by digest. Raises BuildFailed(IMAGE_PUSH_FAILED)."""
         await self.write(f"Pushing the image to {self.settings.registry}")
-        said = await self._push(repository, self.build_input.build_id)
-        await self._push(repository, _CACHE_TAG)
+        said = await self.push_tag(repository, self.build_input.build_id)
         found = _DIGEST.search(said)
         if found is None:
             raise ExternalFailure(f"docker names no digest of {repository} after its push.")
         return f"{repository}@{found[1]}"
 
-    async def _push(self, repository: str, tag: str) -> str:
+    async def push_tag(self, repository: str, tag: str) -> str:
         """Returns what docker said."""
         lines: list[str] = []
 
