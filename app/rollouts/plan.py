@@ -80,6 +80,9 @@ class AwaitRoute:
     seconds: float
     alone_seconds: float
     """For which it is waited also until the router sends none to another release."""
+    otherwise: Failure | None = None
+    """What it fails with when the time is over and the router, asked once more, does not. The time may have
+    passed while nobody could ask."""
 
 
 @dataclass(frozen=True)
@@ -300,7 +303,7 @@ def _route(state: State, deployment: DeploymentView, release: ReleaseView) -> Ac
         return Succeed(deployment)
     time_waited = waited(state, deployment, DeploymentPhase.ROUTE)
     if time_waited >= failures.ROUTE_SECONDS:
-        return RecordFailure(deployment, failures.not_routed(time_waited))
+        return AwaitRoute(deployment, 0.0, 0.0, failures.not_routed(time_waited))
     return AwaitRoute(
         deployment,
         failures.ROUTE_SECONDS - time_waited,

@@ -279,6 +279,10 @@ class InstanceReconciler:
         if await self._engine.serves(loaded.instance.hostname, release.id, alone=alone):
             await self._succeed(deployment, lease, routing_since=began)
             return
+        if action.otherwise is not None:
+            failed = plan.RecordFailure(deployment, action.otherwise)
+            await self._record_failure(failed, loaded, lease)
+            return
         if DeploymentPhase.ROUTE not in deployment.since:
             async with progress.changing(self._database, lease, deployment.id) as (session, row):
                 row.healthy_replicas = release.replicas

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,8 @@ class Terminal:
         return ran
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """As a process of its own, for what does not end by itself."""
+        """As a process of its own, for what does not end by itself. It heeds SIGINT as at a terminal: what a
+        shell runs in the background ignores it, and so would all that is started from there."""
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -90,6 +93,7 @@ class Terminal:
             *arguments,
             cwd=self.folder,
             env=self.environment,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
