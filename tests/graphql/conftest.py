@@ -173,6 +173,14 @@ async def api(platform: Platform) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
+async def by_loaders(platform: Platform) -> AsyncIterator[Api]:
+    """``api`` where Strawberry answers everything: nothing is compiled."""
+    transport = httpx2.ASGITransport(graphql_app(platform, compiled=False))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield Api(platform, http)
+
+
+@pytest.fixture
 async def operator(world: World) -> Actor:
     """A user who operates the platform, and is a member of nothing."""
     async with world.database.write_transaction() as session:

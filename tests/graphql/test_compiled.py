@@ -245,3 +245,63 @@ async def test_both_ways_answer_with_the_same_bytes(asker: Asker, populated: Pop
         told = f"seed {seed}: {query.document}\n{query.variables}\n{asker.actor}"
         assert compiled == by_loaders, told
     assert asker.answered > asker.compiled / 2, "so few are compiled that this shows nothing"
+
+
+DEEP = """query ($path: String!, $first: Int) { resource(path: $path) { ... on Project {
+  organization { slug } apps(first: $first) { totalCount nodes { gitRemoteUrl instances { nodes {
+    url scale { replicas } currentDeployment { number creator { name } steps { phase } }
+    deployments(first: 2) { pageInfo { endCursor } nodes { commitMessage build { kind } } } } } } } } } }"""
+
+
+async def test_a_compiled_query_is_one_statement_however_much_it_asks_for(
+    asker: Asker, populated: Populated, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    row = database.selects.row
+
+    async def counted(statement: str, *values: Any) -> Any:
+        asked.append(statement)
+        return await row(statement, *values)
+
+    monkeypatch.setattr(database.selects, "row", counted)
+    asker.actor = populated.actors[0]
+    await asker.ask({"query": DEEP, "variables": {"path": "many/p-0"}})
+    assert asker.answered == len(asked) == 1
+
+
+async def test_a_plan_is_used_again_unless_its_shape_differs(
+    asker: Asker, populated: Populated
+) -> None:
+    asker.actor = populated.actors[0]
+    plans = asker.both[1]._plans
+    assert plans is not None
+    for first, path, made in [
+        (1, "many/p-0", 1),
+        (1, "many/p-1", 1),
+        (2, "many/p-1", 2),
+        (1, "x/y", 2),
+    ]:
+        by_loaders, compiled = await asker.ask(
+            {"query": DEEP, "variables": {"path": path, "first": first}}
+        )
+        assert compiled == by_loaders
+        operation = plans._operation(DEEP, None)
+        assert operation is not None
+        assert len(operation.plans) == made
+
+
+async def test_what_has_code_of_its_own_is_answered_by_strawberry(
+    asker: Asker, populated: Populated
+) -> None:
+    asker.actor = populated.actors[0]
+    path = "many/p-0/web-0/production"
+    for name in ("status", "envVars { value }", "containers { name }"):
+        query = f'{{ resource(path: "{path}") {{ ... on Instance {{ {name} }} }} }}'
+        by_loaders, compiled = await asker.ask({"query": query})
+        assert compiled == by_loaders
+        assert b'"errors"' not in compiled
+    assert asker.answered == 0
+    query = f'{{ resource(path: "{path}") {{ ... on Instance {{ envVars {{ name digest }} }} }} }}'
+    by_loaders, compiled = await asker.ask({"query": query})
+    assert compiled == by_loaders
+    assert asker.answered == 1

@@ -223,3 +223,20 @@ async def test_a_browser_is_shown_the_console_and_a_query_in_the_url_is_refused(
     query = await api.http.get("/graphql", params={"query": "{ viewer { __typename } }"})
     assert query.status_code == 400
     assert (await api.http.put("/graphql")).status_code == 405
+
+
+async def test_what_may_come_to_too_many_objects_is_refused_with_its_cost(
+    api: Api, world: World
+) -> None:
+    deep = (
+        "{ organizations { nodes { projects { nodes { apps { nodes { instances(first: $n) { nodes {"
+    )
+    query = f"query ($n: Int) {deep} id }} }} }} }} }} }} }} }} }}"
+    small = (await api.post(query, {"n": 5}, as_=world.viewer)).json()
+    assert "errors" not in small
+    assert small["extensions"]["cost"]["objects"] < small["extensions"]["cost"]["maximum"]
+    large = (await api.post(query, {"n": 2000}, as_=world.viewer)).json()
+    (error,) = large["errors"]
+    assert error["extensions"]["code"] == "LIMIT_REACHED"
+    assert f"{large['extensions']['cost']['objects']:,}" in error["message"]
+    assert f"{large['extensions']['cost']['maximum']:,}" in error["message"]

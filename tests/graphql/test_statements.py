@@ -151,22 +151,22 @@ async def make_world(database: Database, box: SecretBox, *, name: str, size: int
 
 
 async def test_along_every_path_many_rows_cost_as_many_statements_as_one(
-    api: Api, database: Database, secret_box: SecretBox
+    by_loaders: Api, database: Database, secret_box: SecretBox
 ) -> None:
     """One path at a time: what two siblings share a batch for depends on who is answered first."""
     lone = await make_world(database, secret_box, name="lone", size=1)
     many = await make_world(database, secret_box, name="many", size=2)
-    await api.token_of(lone.actor)
-    await api.token_of(many.actor)
+    await by_loaders.token_of(lone.actor)
+    await by_loaders.token_of(many.actor)
     for path in paths_of(EVERYTHING):
-        with api.counting() as for_one:
-            await api(path, as_=lone.actor, project=lone.project)
-        with api.counting() as for_many:
-            await api(path, as_=many.actor, project=many.project)
+        with by_loaders.counting() as for_one:
+            await by_loaders(path, as_=lone.actor, project=lone.project)
+        with by_loaders.counting() as for_many:
+            await by_loaders(path, as_=many.actor, project=many.project)
         assert len(for_many) == len(for_one), f"{path}\n" + "\n".join(for_many)
 
-    with api.counting() as statements:
-        answer = await api(EVERYTHING, as_=many.actor, project=many.project)
+    with by_loaders.counting() as statements:
+        answer = await by_loaders(EVERYTHING, as_=many.actor, project=many.project)
     assert count_of(answer) > 500
     assert len(statements) < 100
 
