@@ -136,8 +136,7 @@ async def serve(settings: Settings) -> None:
     try:
         tracing.configure(settings, role="api", database=container.database)
         application = create_app(container)
-        # What is there by now stays: to look through the schema again and again for garbage would
-        # hold every request up for a tenth of a second.
+        # What is there by now stays: to look through it again and again for garbage would hold requests up.
         gc.collect()
         gc.freeze()
         config = server_config(settings, tracing.traced(application))

@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Database
 from app.deployments.queries import UNFINISHED
+from app.instances.jobs import job_ref
 from app.models import App, Deployment, Environment, Instance, Organization, Platform, Project
 from app.ports.ingress import Ingress
 from app.ports.scheduler import JobRef, JobSummary, Scheduler
 from app.reconcile.lease import HeldLease
 from app.rollouts.state import Fate
-from jobs.render import job_id_of, namespace_of, service_name_of
+from jobs.render import service_name_of
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ async def _expected(session: AsyncSession) -> list[Expected]:
     return [
         Expected(
             instance_id=instance_id,
-            ref=JobRef(namespace_of(organization), job_id_of(project, app, environment)),
+            ref=job_ref(organization, project, app, environment),
             fate=Fate(fate),
             release_id=release_id,
             rolling_out=rolling_out,

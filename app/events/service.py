@@ -8,7 +8,7 @@ then. Subscriptions, webhooks and the instance's page read the same rows (``app.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -86,14 +86,7 @@ async def tell_of_instance(
     above = await of_instance(session, instance_id)
     if above is None:
         return
-    subject = Subject(
-        above.organization_id,
-        above.project_id,
-        above.environment_id,
-        above.app_id,
-        instance_id,
-        deployment_id,
-    )
+    subject = replace(above, deployment_id=deployment_id)
     await tell(session, kind, subject, payload, user_id=user_id)
 
 

@@ -36,6 +36,7 @@ from app.graphql.sources import (
     Spelled,
     Texts,
     hashable,
+    source_of,
 )
 
 T = TypeVar("T")
@@ -122,14 +123,10 @@ async def _followed(context: Context, owner: Any, path: tuple[str, ...]) -> str:
     if path[0] == "platform":
         return context.spelled[path[1]]
     for name in path[:-1]:
-        owner = await _found(context, _source_of(owner, name), owner, {})
+        source = source_of(type(owner), name)
+        assert isinstance(source, One)
+        owner = await _found(context, source, owner, {})
     return str(getattr(owner, path[-1]))
-
-
-def _source_of(owner: Any, name: str) -> One:
-    source = type(owner).__dataclass_fields__[name].metadata[SOURCE]
-    assert isinstance(source, One)
-    return source
 
 
 def one(row: type[models.Base], *, description: str | None = None, **on: str) -> Any:

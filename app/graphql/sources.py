@@ -142,3 +142,9 @@ def hashable(filter: Any) -> Any:
         if isinstance(filter, Sequence) and not isinstance(filter, str)
         else filter
     )
+
+
+def source_of(kind: type[Any], name: str) -> Any:
+    """Of the attribute of a GraphQL type that says where it comes from."""
+    declared: Any = kind
+    return declared.__dataclass_fields__[name].metadata[SOURCE]

@@ -96,13 +96,16 @@ def _tokens(actor: Actor) -> Select[Any]:
     return select(ApiToken).where(own, *narrowing(actor, ApiToken))
 
 
+def _holders(permission: Permission) -> list[Role]:
+    return [role for role in Role if permission in PERMISSIONS[role]]
+
+
 def _managed(actor: Actor, permission: Permission) -> Select[Any]:
     """Ids of the organizations where the actor's role holds the permission; none for a token that was made
     for less than its user may do."""
-    roles = [role for role in Role if permission in PERMISSIONS[role]]
     return select(Membership.organization_id).where(
         Membership.user_id == actor.user_id,
-        or_(*(Membership.role == role for role in roles)),
+        or_(*(Membership.role == role for role in _holders(permission))),
         true() if actor.grant is None else false(),
     )
 
@@ -143,10 +146,8 @@ def _invitations(actor: Actor) -> Select[Any]:
         return select(Invitation)
     if actor.grant is not None:
         return select(Invitation).where(false())
-    inviting = [role for role, held in PERMISSIONS.items() if Permission.MEMBERS_WRITE in held]
-    organizations = select(Membership.organization_id).where(
-        Membership.user_id == actor.user_id, Membership.role.in_(inviting)
-    )
+    organizations = _managed(actor, Permission.MEMBERS_WRITE)
+    inviting = _holders(Permission.MEMBERS_WRITE)
     projects = select(ProjectMembership.project_id).where(
         ProjectMembership.user_id == actor.user_id, ProjectMembership.role.in_(inviting)
     )

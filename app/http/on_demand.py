@@ -38,7 +38,7 @@ class OnDemand:
             if self._application is None:
                 make = await asyncio.to_thread(self._load)
                 self._application = make()
-                gc.freeze()  # as app/main.py does at the start, of what was loaded since
+                gc.freeze()  # as app/main.py does at the start; to look through a schema takes a tenth of a second
             return self._application
 
     def stop(self) -> None:

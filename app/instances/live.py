@@ -17,9 +17,10 @@ from app.deployments.queries import UNFINISHED
 from app.errors import ExternalFailure
 from app.graphql.connection import Listing, Page
 from app.graphql.context import Context
+from app.instances.jobs import job_ref
 from app.instances.status import InstanceStatus, status_of
 from app.ports.scheduler import Allocation, AllocationState, JobRef
-from jobs.render import job_id_of, namespace_of, service_name_of
+from jobs.render import service_name_of
 
 
 @strawberry.type(description="One running copy: a container, or a supervised process.")
@@ -99,6 +100,4 @@ async def _job_of(context: Context, instance: models.Instance) -> JobRef:
     )
     project = await context.loaders.by_id(models.Project, app.project_id)
     organization = await context.loaders.by_id(models.Organization, project.organization_id)
-    return JobRef(
-        namespace_of(organization.slug), job_id_of(project.slug, app.slug, environment.slug)
-    )
+    return job_ref(organization.slug, project.slug, app.slug, environment.slug)

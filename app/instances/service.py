@@ -16,7 +16,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.actor import Actor
-from app.access.find import place_of
+from app.access.find import Place, place_of
 from app.access.permissions import Permission, allows, require
 from app.audit import log
 from app.audit.actions import Action
@@ -101,13 +101,13 @@ async def set_env_vars(
     Raises InvalidInput or LimitReached before anything is stored.
     """
     plan.valid_changes(changes)
-    instance = await _lock_to_change(session, actor, instance, Permission.ENV_VARS_WRITE)
+    place, instance = await _lock_to_change(session, actor, instance, Permission.ENV_VARS_WRITE)
     sizes = await queries.value_sizes(session, instance.id)
     plan.require_total(sizes | {name: len(c.value.encode()) for name, c in changes.items()})
     changed = await _store(session, instance, box, changes)
     if changed:
         told = f"Set {_listed(changes)}."
-        await _record(session, actor, Action.ENV_VARS_SET, instance, told)
+        await log.record(session, actor, Action.ENV_VARS_SET, place, told)
     if not changed:
         return None
     said = {"set": sorted(changes), "unset": [], "deployed": deploy}
@@ -151,7 +151,7 @@ async def unset_env_vars(
     deploy: bool = True,
 ) -> Deployment | None:
     """Raises NotFound naming those that are not set; then none is removed."""
-    instance = await _lock_to_change(session, actor, instance, Permission.ENV_VARS_WRITE)
+    place, instance = await _lock_to_change(session, actor, instance, Permission.ENV_VARS_WRITE)
     known = {row.name for row in await queries.variables(session, instance.id)}
     missing = [name for name in names if name not in known]
     if missing or not names:
@@ -159,7 +159,7 @@ async def unset_env_vars(
     await session.execute(
         delete(EnvVar).where(EnvVar.instance_id == instance.id, EnvVar.name.in_(names))
     )
-    await _record(session, actor, Action.ENV_VARS_UNSET, instance, f"Removed {_listed(names)}.")
+    await log.record(session, actor, Action.ENV_VARS_UNSET, place, f"Removed {_listed(names)}.")
     said = {"set": [], "unset": sorted(names), "deployed": deploy}
     await _tell(session, actor, instance, EventKind.VARIABLES_CHANGED, said)
     if not deploy:
@@ -179,10 +179,9 @@ async def set_scale(
 ) -> Deployment | None:
     """Only what is given changes. None when nothing had to be deployed."""
     plan.valid_scale(replicas=replicas, cpu_millis=cpu_millis, memory_mb=memory_mb)
-    instance = await _lock_to_change(session, actor, instance, Permission.SCALE)
+    place, instance = await _lock_to_change(session, actor, instance, Permission.SCALE)
     before = (instance.replicas, instance.cpu_millis, instance.memory_mb)
-    organization_id = (await place_of(session, instance)).organization.id
-    async with growing(session, organization_id):
+    async with growing(session, place.organization.id):
         instance.replicas = instance.replicas if replicas is None else replicas
         instance.cpu_millis = instance.cpu_millis if cpu_millis is None else cpu_millis
         instance.memory_mb = instance.memory_mb if memory_mb is None else memory_mb
@@ -193,7 +192,7 @@ async def set_scale(
         f"Set the scale to {instance.replicas} replicas of {instance.cpu_millis} m CPU and"
         f" {instance.memory_mb} MB."
     )
-    await _record(session, actor, Action.SCALE, instance, told)
+    await log.record(session, actor, Action.SCALE, place, told)
     said = {
         "replicas": instance.replicas,
         "cpuMillis": instance.cpu_millis,
@@ -217,20 +216,14 @@ async def pending_changes(
 
 async def apply(session: WriteSession, actor: Actor, instance: Instance) -> Deployment | None:
     """Deploy every staged change at once. None when nothing is staged, or nothing was deployed yet."""
-    instance = await _lock_to_change(session, actor, instance, Permission.DEPLOY)
+    place, instance = await _lock_to_change(session, actor, instance, Permission.DEPLOY)
     staged = await _pending(session, instance)
     trigger = DeploymentTrigger.CONFIG_CHANGE if staged.variables else DeploymentTrigger.SCALE
     deployment = await _deploy(session, actor, instance, trigger)
     if deployment is not None:
         told = f"Deployed what was staged, as #{deployment.number}."
-        await _record(session, actor, Action.INSTANCE_APPLY, instance, told)
+        await log.record(session, actor, Action.INSTANCE_APPLY, place, told)
     return deployment
-
-
-async def _record(
-    session: WriteSession, actor: Actor, action: Action, instance: Instance, told: str
-) -> None:
-    await log.record(session, actor, action, await place_of(session, instance), told)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -241,11 +234,12 @@ def _listed(names: Iterable[str]) -> str:
 
 async def _lock_to_change(
     session: WriteSession, actor: Actor, instance: Instance, permission: Permission
-) -> Instance:
+) -> tuple[Place, Instance]:
+    """Where it stands, and its row, locked."""
     place = await place_of(session, instance)
     await require(session, actor, place.scope, permission)
     place.require_live()
-    return await queries.lock(session, instance.id)
+    return place, await queries.lock(session, instance.id)
 
 
 async def _pending(session: AsyncSession, instance: Instance) -> PendingChanges:

@@ -7,17 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.instances.jobs import instances_by_job
 from app.instances.queries import UNFINISHED
-from app.models import App, Deployment, Environment, Instance, Lease, Organization, Project
+from app.models import App, Deployment, Instance, Lease, Organization, Project
 from app.ports.scheduler import JobRef
-from jobs.render import job_id_of, namespace_of
+from jobs.render import namespace_of
 
 KIND = "logs"
 
 
 async def job_of(session: AsyncSession, instance_id: str) -> JobRef | None:
     """None when the instance is gone."""
-    found = await _jobs(session, Instance.id == instance_id)
+    found = await instances_by_job(session, Instance.id == instance_id)
     return next(iter(found), None)
 
 
@@ -25,23 +26,8 @@ async def instances_of(session: AsyncSession, refs: Collection[JobRef]) -> Mappi
     """The ids of the instances that these jobs run, where they are any of ours."""
     namespaces = {ref.namespace for ref in refs}
     slugs = [slug for slug in namespaces if namespace_of(slug) == slug]
-    found = await _jobs(session, Organization.slug.in_(slugs))
+    found = await instances_by_job(session, Organization.slug.in_(slugs))
     return {ref: instance_id for ref, instance_id in found.items() if ref in refs}
-
-
-async def _jobs(session: AsyncSession, condition: object) -> dict[JobRef, str]:
-    statement = (
-        select(Instance.id, Organization.slug, Project.slug, App.slug, Environment.slug)
-        .join(App, Instance.app_id == App.id)
-        .join(Environment, Instance.environment_id == Environment.id)
-        .join(Project, App.project_id == Project.id)
-        .join(Organization, Project.organization_id == Organization.id)
-        .where(condition)  # type: ignore[arg-type]
-    )
-    return {
-        JobRef(namespace_of(organization), job_id_of(project, app, environment)): instance_id
-        for instance_id, organization, project, app, environment in await session.execute(statement)
-    }
 
 
 async def uncollected(session: AsyncSession) -> Sequence[str]:

@@ -28,25 +28,9 @@ from app.models import (
     PushStatus,
     ReconcilerStatus,
 )
-from app.ports.scheduler import JobRef
-from jobs.render import job_id_of, namespace_of
 
 MAX_SAMPLES = 100_000
 """That one request may read."""
-
-
-async def instances_by_job(session: AsyncSession) -> Mapping[JobRef, str]:
-    statement = (
-        select(Instance.id, Organization.slug, Project.slug, App.slug, Environment.slug)
-        .join(App, Instance.app_id == App.id)
-        .join(Environment, Instance.environment_id == Environment.id)
-        .join(Project, App.project_id == Project.id)
-        .join(Organization, Project.organization_id == Organization.id)
-    )
-    return {
-        JobRef(namespace_of(organization), job_id_of(project, app, environment)): identifier
-        for identifier, organization, project, app, environment in await session.execute(statement)
-    }
 
 
 async def samples(

@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import Database
-from app.metrics import queries
+from app.instances.jobs import instances_by_job
 from app.metrics.plan import Requests, since, total_by_job
 from app.models import Instance, MetricSample
 from app.ports.requests import RequestCounters
@@ -60,7 +60,7 @@ class MetricsReconciler:
         usage = await self._scheduler.usage()
         counted = await self._counters.read()
         async with self._database.read_session() as session:
-            instances = await queries.instances_by_job(session)
+            instances = await instances_by_job(session)
         used = total_by_job(
             (instances[each.ref], each.cpu_millis, each.memory_bytes)
             for each in usage

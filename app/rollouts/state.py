@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.deployments.queries import UNFINISHED
+from app.instances.jobs import job_ref
 from app.models import (
     App,
     Build,
@@ -31,7 +32,6 @@ from app.models import (
     Release,
 )
 from app.ports.scheduler import JobRef
-from jobs.render import job_id_of, namespace_of
 
 
 class Fate(enum.StrEnum):
@@ -137,7 +137,7 @@ async def load(session: AsyncSession, instance_id: str) -> Loaded | None:
     current = Frozen(release, build) if release is not None else None
     views, deployments, releases = await _unfinished(session, instance_id)
     state = State(
-        ref=job_ref(organization, project, app, environment),
+        ref=job_ref(organization.slug, project.slug, app.slug, environment.slug),
         fate=fate_of(project, app, environment),
         now=now,
         current=_release_view(current.release, current.build) if current else None,
@@ -147,14 +147,6 @@ async def load(session: AsyncSession, instance_id: str) -> Loaded | None:
         state, organization, project, environment, app, instance, current, deployments, releases,
         platform,
     )  # fmt: skip
-
-
-def job_ref(
-    organization: Organization, project: Project, app: App, environment: Environment
-) -> JobRef:
-    return JobRef(
-        namespace_of(organization.slug), job_id_of(project.slug, app.slug, environment.slug)
-    )
 
 
 def fate_of(project: Project, app: App, environment: Environment) -> Fate:

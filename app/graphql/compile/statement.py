@@ -7,7 +7,6 @@ declarations may name their tables as they are, however often a table comes up.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,6 +54,7 @@ from app.graphql.sources import (
     Part,
     Spelled,
     Texts,
+    source_of,
 )
 
 MAXIMUM_FIELDS = 600
@@ -167,7 +167,7 @@ class Compiler:
             return self.shape.bind(lambda asked: asked.spelled[path[1]])
         if len(path) == 1:
             return place.column(path[0])
-        source = _source_of(kind_of(place.model), path[0])
+        source = source_of(kind_of(place.model), path[0])
         target = self._target(place, source, None)
         found = select(cast(self._followed(target, path[1:]), Text)).select_from(target.row)
         return func.coalesce(found.scalar_subquery(), impossible(place.column("id")))
@@ -241,8 +241,3 @@ class Compiler:
 def _reads_columns(kind: GraphQLObjectType) -> bool:
     """Whether its attributes without a source are columns of the same name."""
     return reads_columns(kind.extensions["strawberry-definition"].origin)
-
-
-def _source_of(kind: type[Any], name: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    return fields[name].metadata[SOURCE]
