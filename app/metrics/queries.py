@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, true
+from sqlalchemy import func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -23,6 +23,7 @@ from app.models import (
     Instance,
     MetricSample,
     Organization,
+    Platform,
     Project,
     Push,
     PushStatus,
@@ -31,6 +32,25 @@ from app.models import (
 
 MAX_SAMPLES = 100_000
 """That one request may read."""
+
+
+async def last_measured(session: AsyncSession) -> tuple[float | None, str | None]:
+    """How many seconds ago some worker last measured, and which; None when none ever has."""
+    ago = func.extract("epoch", func.clock_timestamp() - Platform.measured_at)
+    seconds, by = (await session.execute(select(ago, Platform.measured_by))).one()
+    return None if seconds is None else float(seconds), by
+
+
+async def measured(session: AsyncSession, *, by: str) -> datetime:
+    """Note that it is done; when, by the database's clock."""
+    statement = (
+        update(Platform)
+        .values(measured_at=func.clock_timestamp(), measured_by=by)
+        .returning(Platform.measured_at)
+    )
+    at = (await session.execute(statement)).scalar_one()
+    assert at is not None
+    return at
 
 
 async def samples(

@@ -1,21 +1,23 @@
 """Measures every instance once a period, and forgets what is older than is kept.
 
-One worker at a time: what routers have counted is remembered by the one that measures. When another takes
-over, its first period has no request counts: a gap, where a guess would be wrong.
+One worker measures for all: the platform's row says when that was last. What routers have counted is remembered
+by the one that measures. When another takes over, its first period has no request counts: a gap, where a guess
+would be wrong.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db import Database
+from app.ids import new_id
 from app.instances.jobs import instances_by_job
+from app.metrics import queries
 from app.metrics.plan import Requests, since, total_by_job
 from app.models import Instance, MetricSample
 from app.ports.requests import RequestCounters
@@ -48,14 +50,15 @@ class MetricsReconciler:
         self._counters = counters
         self._keep = keep
         self._before: Counted = {}
-        self._last = float("-inf")
+        self._name = new_id("msr")
 
     async def pending(self) -> Sequence[str]:
-        due = time.monotonic() - self._last >= self.period * 0.9
-        return [_KEY] if due else []
+        return [_KEY] if await self._is_due() else []
 
     async def reconcile(self, key: str, lease: HeldLease) -> None:
         if key != _KEY:
+            return
+        if not await self._is_due():
             return
         usage = await self._scheduler.usage()
         counted = await self._counters.read()
@@ -66,9 +69,11 @@ class MetricsReconciler:
             for each in usage
             if each.ref in instances
         )
-        rows = _rows(instances, used, served(self._before, counted), datetime.now(UTC))
+        requests = served(self._before, counted)
         async with self._database.write_transaction() as session:
             await lease.guard(session)
+            now = await queries.measured(session, by=self._name)
+            rows = _rows(instances, used, requests, now)
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 part = rows[start : start + _ROWS_AT_ONCE]
                 alive = await session.scalars(
@@ -80,10 +85,16 @@ class MetricsReconciler:
                 here = [row for row in part if row["instance_id"] in known]
                 if here:
                     await session.execute(insert(MetricSample).on_conflict_do_nothing(), here)
-            oldest = datetime.now(UTC) - self._keep
-            await session.execute(delete(MetricSample).where(MetricSample.at < oldest))
+            await session.execute(delete(MetricSample).where(MetricSample.at < now - self._keep))
         self._before = {**self._before, **counted}
-        self._last = time.monotonic()
+
+    async def _is_due(self) -> bool:
+        """Forgets what routers had counted, when another worker has measured since."""
+        async with self._database.read_session() as session:
+            seconds, by = await queries.last_measured(session)
+        if by != self._name:
+            self._before = {}
+        return seconds is None or seconds >= self.period * 0.9
 
 
 def served(before: Counted, now: Counted) -> Mapping[str, Requests]:

@@ -18,6 +18,10 @@ class Platform(Base):
     __tablename__ = "platform"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    measured_at: Mapped[Timestamp | None]
+    """When some worker last measured what every instance uses."""
+    measured_by: Mapped[str | None] = mapped_column(String(40))
+    """Which one: what routers had counted by then, it alone remembers."""
 
 
 class Lease(Base):

@@ -133,6 +133,8 @@ def upgrade() -> None:
     op.create_table(
         "platform",
         sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("measured_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("measured_by", sa.String(length=40), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_platform")),
     )
     op.execute("INSERT INTO platform VALUES ('plt_' || replace(gen_random_uuid()::text, '-', ''))")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from app.adapters.memory.scheduler import MemoryScheduler
 from app.db import Database
 from app.metrics.plan import Requests
 from app.metrics.reconcile import MetricsReconciler, served
-from app.models import MetricSample
+from app.models import MetricSample, Platform
 from app.ports.scheduler import CopyUsage, JobRef
 from app.reconcile.driver import Driver
 from tests.factories import Placed, make_instance
@@ -44,7 +44,10 @@ def ref_of(placed: Placed) -> JobRef:
 
 
 async def measure(database: Database, reconciler: MetricsReconciler) -> list[MetricSample]:
-    reconciler._last = float("-inf")
+    """A period later."""
+    async with database.write_transaction() as session:
+        earlier = Platform.measured_at - timedelta(seconds=60)
+        await session.execute(update(Platform).values(measured_at=earlier))
     await Driver(database, [reconciler]).run_until_idle()
     async with database.read_session() as session:
         return list(await session.scalars(select(MetricSample).order_by(MetricSample.at)))
@@ -69,6 +72,12 @@ async def test_use_and_requests_of_a_period_are_kept(database: Database) -> None
     }
     second = (await measure(database, reconciler))[-1]
     assert (second.instance_id, second.requests, second.errors) == (placed.instance.id, 7, 2)
+
+
+async def count(database: Database) -> int:
+    async with database.read_session() as session:
+        statement = select(func.count()).select_from(MetricSample)
+        return (await session.execute(statement)).scalar_one()
 
 
 def test_a_service_that_is_new_to_a_known_router_counts_from_its_beginning() -> None:
@@ -98,3 +107,22 @@ async def test_what_is_older_than_is_kept_goes(database: Database) -> None:
     )
     rows = await measure(database, reconciler)
     assert [row.copies for row in rows] == [2]
+
+
+async def test_of_two_workers_one_measures_and_nothing_is_counted_twice(
+    database: Database,
+) -> None:
+    placed = await make_instance(database)
+    ref = ref_of(placed)
+    service = f"{ref.namespace}--{ref.id}"
+    counters = Counters()
+    first, second = (
+        MetricsReconciler(database, Busy(ref), counters, period_seconds=60, keep=timedelta(hours=1))
+        for _ in range(2)
+    )
+    for total, worker in ((100, first), (110, second), (125, first), (150, first)):
+        counters.counted = {"one": {service: Requests(total)}}
+        rows = await measure(database, worker)
+    assert [row.requests for row in rows] == [0, 0, 0, 25]
+    await Driver(database, [second]).run_until_idle()
+    assert await count(database) == 4
